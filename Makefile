@@ -1,0 +1,25 @@
+# Four verbs; each sets up its own environment first (scripts/setup.sh; under a second when it is there).
+.PHONY: demo test test-fast check bench setup lock
+
+PYTEST = .venv/bin/python -m pytest
+
+demo: setup  ## the whole flow for real, on this machine, with nothing but this repository
+	.venv/bin/python jobs/run.py --config jobs/configs/demo.yaml
+
+test: setup  ## everything that can run on this machine
+	$(PYTEST)
+
+test-fast: setup  ## what needs no cluster, no engine and no training
+	$(PYTEST) -m "not ray and not vllm and not train and not serve and not browser"
+
+check: setup  ## format, lint, types, import rules
+	.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports
+
+bench: setup  ## the ratios of docs/performance.md
+	for file in benchmarks/*.py; do .venv/bin/python $$file || exit 1; done
+
+setup:
+	@scripts/setup.sh
+
+lock: setup  ## write down everything that is installed, after a change of versions.txt
+	.venv/bin/uv pip freeze --python .venv/bin/python --exclude-editable | sed 's/ @ .*//' > versions-cpu.lock
