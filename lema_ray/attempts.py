@@ -1,0 +1,95 @@
+"""Ask a student to solve a question k times.
+
+`solve_prompt` is the one prompt that sampling, CoT training rows and evaluation share, so that a model is always
+asked as it was taught. `attempt_question` is run by the student pool of `on_ray.collect` and by evaluation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+from lema_ray.config import SamplingConfig
+from lema_ray.engines import Generate, RequestRefused
+from lema_ray.few_shot.solutions import SOLUTIONS
+from lema_ray.records import (
+    UNGRADED,
+    Attempt,
+    Dropped,
+    GradedAttempt,
+    GradedQuestion,
+    Message,
+    Origin,
+    Question,
+    Task,
+    content_id,
+)
+
+INSTRUCTIONS: dict[Task, str] = {
+    "arithmetic": "Solve this step by step, one step a line, and end with: The answer is",
+    "math": "Solve this step by step, one step a line, and end with: The answer is $\\boxed{...}$.",
+    "choice": "Think about each choice, then end with the letter of the best one: The answer is (...)",
+}
+
+
+def question_text(question: Question) -> str:
+    """The question as prompts show it, with its lettered choices if it has any."""
+    if not question.choices:
+        return question.text
+    lettered = (f"({chr(ord('A') + i)}) {choice}" for i, choice in enumerate(question.choices))
+    return "\n".join((question.text, *lettered))
+
+
+def solve_prompt(question: Question, few_shot: int = 0) -> tuple[Message, ...]:
+    """The messages that ask for a solution, after `few_shot` worked examples as earlier turns."""
+    instruction = INSTRUCTIONS[question.task]
+    messages = []
+    for text, solution in SOLUTIONS[question.task][:few_shot]:
+        messages += [Message("user", f"{text}\n\n{instruction}"), Message("assistant", solution)]
+    return (*messages, Message("user", f"{question_text(question)}\n\n{instruction}"))
+
+
+def attempt_seed(run_seed: int, question_id: str, model: str, k: int) -> int:
+    """The seed of the k-th attempt: another for every question, model and k, the same in every run of a seed."""
+    return int(content_id(str(run_seed), question_id, model, str(k)), 16) % 2**31
+
+
+async def attempt_question(
+    graded: GradedQuestion,
+    generate: Generate,
+    *,
+    model: str,
+    samples: int,
+    sampling: SamplingConfig,
+    few_shot: int = 0,
+    seed: int = 0,
+    origin: Origin = "sampled",
+) -> GradedQuestion:
+    """The question with `samples` more attempts by `model`, not graded yet; a refused request becomes `Dropped`."""
+    messages = solve_prompt(graded.question, few_shot)
+
+    async def one(k: int) -> GradedAttempt | Dropped:
+        attempt_id = f"{graded.question.id}/{content_id(model)[:4]}{k}"
+        request_seed = attempt_seed(seed, graded.question.id, model, k) if sampling.temperature > 0 else None
+        try:
+            completion = await generate(messages, sampling.with_seed(request_seed))
+        except RequestRefused as refusal:
+            return refusal.dropped("attempts", attempt_id)
+        attempt = Attempt(
+            id=attempt_id,
+            text=completion.text,
+            model=model,
+            origin=origin,
+            finish_reason=completion.finish_reason,
+            seed=request_seed,
+            temperature=sampling.temperature,
+            prompt_tokens=completion.prompt_tokens,
+            completion_tokens=completion.completion_tokens,
+            cost=completion.cost,
+        )
+        return GradedAttempt(attempt, UNGRADED)
+
+    made = await asyncio.gather(*(one(k) for k in range(samples)))
+    attempts = tuple(m for m in made if isinstance(m, GradedAttempt))
+    drops = tuple(m for m in made if isinstance(m, Dropped))
+    return replace(graded, attempts=graded.attempts + attempts, drops=graded.drops + drops)

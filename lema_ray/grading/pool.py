@@ -1,0 +1,90 @@
+"""Grades for many attempts: what is plain is decided here, the rest in a few processes that can be killed.
+
+Called by the grading stage (`on_ray`), `questions`, `evaluation` and recipes; safe in threads, actors and scripts.
+"""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import queue
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import TracebackType
+
+from lema_ray.grading.child import Child
+from lema_ray.grading.compare import Comparison, compare_exactly
+from lema_ray.grading.extract import Extracted, extract_answer
+from lema_ray.records import Grade, Question
+
+Pair = tuple[str, str]
+
+
+class GradingPool:
+    """Grades solutions, `processes` slow comparisons at a time, each for at most `timeout_s` seconds.
+
+    No process exists before the first comparison that needs one. Any number of threads may call `grade_all`.
+    """
+
+    def __init__(self, timeout_s: float = 5.0, processes: int = 1) -> None:
+        self._children = [Child(timeout_s) for _ in range(processes)]
+        self._idle: queue.LifoQueue[Child] = queue.LifoQueue()  # the last one used is the warm one
+        for child in self._children:
+            self._idle.put(child)
+
+    def __enter__(self) -> GradingPool:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the processes. The pool may be used again; they come back when needed."""
+        for child in self._children:
+            child.close()
+
+    @property
+    def pids(self) -> list[int]:
+        """The ids of the processes that exist now."""
+        return [child.pid for child in self._children if child.pid is not None]
+
+    def grade_all(self, items: Sequence[tuple[str, Question]]) -> list[Grade]:
+        """One grade per (solution text, question), in order. A comparison that hangs or crashes is one `unsure`."""
+        found = [extract_answer(text, question.task, question.choices) for text, question in items]
+        decided = [_exactly(e, question) for e, (_, question) in zip(found, items, strict=True)]
+        pairs = [(e.answer or "", question.reference) for e, (_, question) in zip(found, items, strict=True)]
+        slow = {pair: None for pair, done in zip(pairs, decided, strict=True) if done is None}
+        compared = self._compare_all(list(slow))
+        return [_grade(e, done or compared[pair]) for e, done, pair in zip(found, decided, pairs, strict=True)]
+
+    def _compare_all(self, pairs: Sequence[Pair]) -> dict[Pair, Comparison]:
+        if len(pairs) < 2 or len(self._children) == 1:
+            return {pair: self._compare(pair) for pair in pairs}
+        with ThreadPoolExecutor(min(len(pairs), len(self._children)), "grading") as threads:
+            return dict(zip(pairs, threads.map(self._compare, pairs), strict=True))
+
+    def _compare(self, pair: Pair) -> Comparison:
+        child = self._idle.get()
+        try:
+            return child.compare(*pair)
+        finally:
+            self._idle.put(child)
+
+
+def _exactly(found: Extracted, question: Question) -> Comparison | None:
+    if found.answer is None:
+        return Comparison("wrong", "no_answer", "the text states no final answer")
+    return compare_exactly(found.answer, question.reference, question.choices)
+
+
+def _grade(found: Extracted, compared: Comparison) -> Grade:
+    rules = (found.rule,) if found.answer is None else (found.rule, compared.rule)
+    return Grade(compared.verdict, found.answer, rules, compared.reason)
+
+
+@functools.cache
+def shared_pool() -> GradingPool:
+    """The one-process pool behind `grade`; its process ends with this one."""
+    pool = GradingPool()
+    atexit.register(pool.close)
+    return pool

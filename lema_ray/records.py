@@ -1,0 +1,222 @@
+"""The nouns of the project: frozen, typed records that flow from questions to the report.
+
+Everything that crosses a stage, a process or a file is one of these. Each says who makes it and who
+reads it. `lema_ray.arrow` derives an explicit Arrow schema from them, so a column of `None` keeps its type.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import Literal
+
+Role = Literal["system", "user", "assistant"]
+Verdict = Literal["right", "wrong", "unsure"]
+Origin = Literal["sampled", "imported", "written", "injected", "edited"]
+Task = Literal["arithmetic", "math", "choice"]
+FinishReason = Literal["stop", "length", "imported"]
+
+
+def content_id(*parts: str) -> str:
+    """A stable 16-hex-digit id of some text: the same content has the same id in every run."""
+    return hashlib.blake2b("\x1f".join(parts).encode(), digest_size=8).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One chat message. Made by recipes and `attempts`; read by engines and `masking`."""
+
+    role: Role
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How to generate one completion. Made by config and recipes; read by engines. `max_tokens` counts new tokens.
+
+    `json_schema` is a schema as JSON text; engines that cannot enforce one ignore it, so replies are parsed tolerantly.
+    """
+
+    temperature: float = 0.7
+    top_p: float = 1.0
+    max_tokens: int = 512
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    json_schema: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Completion:
+    """What an engine gave back for one request. Made by engines; read by `attempts` and recipes.
+
+    `model` is the name the engine reports. `cost` is money in the currency of the configured prices.
+    """
+
+    text: str
+    finish_reason: FinishReason
+    model: str
+    prompt_tokens: int
+    completion_tokens: int
+    cost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A question with a checkable answer. Made by `questions`; read by every stage.
+
+    `id` is the hash of the text and choices. `solution` is the source's own worked solution, if it has one.
+    `choices` are the texts behind A, B, C, ... and `reference` is then the letter.
+    """
+
+    id: str
+    text: str
+    reference: str
+    source: str
+    task: Task = "arithmetic"
+    solution: str | None = None
+    level: str | None = None
+    choices: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One solution text by one model. Made by `attempts`, imports and some recipes; read by grading and recipes.
+
+    `origin` is `sampled` for a student's own, `written` for a solution that a stronger model wrote as training data.
+    """
+
+    id: str
+    text: str
+    model: str
+    origin: Origin = "sampled"
+    finish_reason: FinishReason = "stop"
+    seed: int | None = None
+    temperature: float | None = None
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """The verdict on one attempt. Made by `grading`; read by everyone.
+
+    `answer` is the final answer that was extracted, None when there is none. `rules` names, in order, the extraction
+    rule and the comparison that decided. `reason` says why in words where the rules alone do not.
+    """
+
+    verdict: Verdict
+    answer: str | None
+    rules: tuple[str, ...] = ()
+    reason: str | None = None
+
+
+UNGRADED = Grade("unsure", None, ("ungraded",))
+"""The place-holder between sampling and grading."""
+
+
+@dataclass(frozen=True, slots=True)
+class GradedAttempt:
+    """An attempt and its grade."""
+
+    attempt: Attempt
+    grade: Grade
+
+
+@dataclass(frozen=True, slots=True)
+class Correction:
+    """A repaired mistake that passed every check. Made by recipes through `corrections`; read by `examples`.
+
+    `wrong_step` is the 0-based index into `steps.split_steps(attempt.text)`, None where the task has no steps.
+    `revision` is the corrected solution in full, from its first step to its answer. `fields` are the parts of the
+    corrector's reply that the recipe trains on, by name. `checks` names the checks it passed.
+    """
+
+    id: str
+    recipe: str
+    attempt_id: str
+    explanation: str
+    revision: str
+    wrong_step: int | None = None
+    error_type: str | None = None
+    fields: dict[str, str] = field(default_factory=dict)
+    checks: tuple[str, ...] = ()
+    model: str = ""
+    requests: int = 1
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Something left the flow, with a reason code. Made by any stage; read by the funnel in the report.
+
+    What a dropped reply cost stays with it: the ledger is the sum over corrections, attempts and drops.
+    """
+
+    stage: str
+    id: str
+    reason: str
+    detail: str = ""
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0.0
+
+
+def _is_mistake(attempt: Attempt) -> bool:
+    return attempt.finish_reason != "length" and attempt.origin != "written"
+
+
+@dataclass(frozen=True, slots=True)
+class GradedQuestion:
+    """A question with all its graded attempts and everything that happened to it: the unit that flows.
+
+    One row in, one row out, at every stage of collect. Stages fill in `attempts`, then `corrections` and `drops`.
+    """
+
+    question: Question
+    attempts: tuple[GradedAttempt, ...] = ()
+    corrections: tuple[Correction, ...] = ()
+    drops: tuple[Dropped, ...] = ()
+
+    @property
+    def right(self) -> tuple[Attempt, ...]:
+        """The attempts graded right, in sampling order."""
+        return tuple(g.attempt for g in self.attempts if g.grade.verdict == "right")
+
+    @property
+    def wrong(self) -> tuple[Attempt, ...]:
+        """The students' mistakes. A cut-off answer is not one (it never finished), nor is a writer's slip."""
+        return tuple(g.attempt for g in self.attempts if g.grade.verdict == "wrong" and _is_mistake(g.attempt))
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of a training target; tokens wholly inside spans with `learn` carry the loss."""
+
+    text: str
+    learn: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingExample:
+    """One row to learn from. Made by recipes and `examples`; read by `masking` and training.
+
+    `rejected` is set for a preference pair only. `kind` is `cot` or the recipe's name.
+    """
+
+    id: str
+    prompt: tuple[Message, ...]
+    target: tuple[Span, ...]
+    kind: str
+    question_id: str
+    attempt_id: str | None = None
+    correction_id: str | None = None
+    rejected: tuple[Span, ...] | None = None
+
+    @property
+    def target_text(self) -> str:
+        """The whole target, learned or not."""
+        return "".join(span.text for span in self.target)

@@ -1,0 +1,150 @@
+"""The run folder: where a run keeps everything it made, on a local path or on s3:// or gs://.
+
+Every stage is handed a `RunFolder`; `docs/architecture.md` has the layout. State lives here and never only in an actor.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import yaml
+from pyarrow import fs
+
+from lema_ray import arrow
+from lema_ray.config import ConfigError, RunConfig
+
+R = TypeVar("R")
+
+
+class RunFolder:
+    """Paths and small files of one run. `root` is a local path or a URI that pyarrow's file systems understand."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root if "://" in root else os.path.abspath(root)
+
+    @cached_property
+    def _filesystem(self) -> tuple[fs.FileSystem, str]:
+        return fs.FileSystem.from_uri(self.root) if "://" in self.root else (fs.LocalFileSystem(), self.root)
+
+    def uri(self, *parts: str) -> str:
+        """The full path or URI of something in the folder, as Ray Data and Ray Train take it."""
+        return "/".join((self.root, *parts))
+
+    def _inner(self, *parts: str) -> str:
+        return "/".join((self._filesystem[1], *parts))
+
+    def exists(self, *parts: str) -> bool:
+        """Whether a file or directory is there."""
+        return bool(self._filesystem[0].get_file_info(self._inner(*parts)).type != fs.FileType.NotFound)
+
+    def files(self, *parts: str, suffix: str = "") -> list[str]:
+        """Sorted names of the files below a directory, relative to it; empty when it is not there, or is a file."""
+        base = self._inner(*parts)
+        if self._filesystem[0].get_file_info(base).type == fs.FileType.File:
+            return []
+        selector = fs.FileSelector(base, recursive=True, allow_not_found=True)
+        found = [i.path for i in self._filesystem[0].get_file_info(selector) if i.type == fs.FileType.File]
+        return sorted(os.path.relpath(path, base) for path in found if path.endswith(suffix))
+
+    def remove(self, *parts: str) -> None:
+        """Delete a directory and all below it, if it is there."""
+        if self.exists(*parts):
+            self._filesystem[0].delete_dir(self._inner(*parts))
+
+    @contextmanager
+    def writing(self, *parts: str) -> Iterator[pa.NativeFile]:
+        """A stream into a file that readers see whole or not at all: it takes its name when the body succeeds."""
+        filesystem, path = self._filesystem[0], self._inner(*parts)
+        filesystem.create_dir(path.rsplit("/", 1)[0], recursive=True)
+        with filesystem.open_output_stream(path + ".part") as stream:
+            yield stream
+        filesystem.move(path + ".part", path)
+
+    @contextmanager
+    def opened(self, *parts: str) -> Iterator[pa.NativeFile]:
+        """A file to read from, at any position."""
+        with self._filesystem[0].open_input_file(self._inner(*parts)) as stream:
+            yield stream
+
+    def write_bytes(self, data: bytes, *parts: str) -> None:
+        """Write a whole file, atomically."""
+        with self.writing(*parts) as stream:
+            stream.write(data)
+
+    def write_text(self, text: str, *parts: str) -> None:
+        """`write_bytes` in UTF-8."""
+        self.write_bytes(text.encode(), *parts)
+
+    def read_text(self, *parts: str) -> str:
+        """A whole small file."""
+        with self._filesystem[0].open_input_stream(self._inner(*parts)) as stream:
+            return str(stream.read().decode())
+
+    def write_json(self, data: Any, *parts: str) -> None:
+        """Indented JSON, atomically."""
+        self.write_text(json.dumps(data, indent=2, ensure_ascii=False) + "\n", *parts)
+
+    def read_json(self, *parts: str) -> Any:
+        """A JSON file."""
+        return json.loads(self.read_text(*parts))
+
+    def write_records(self, records: list[Any], record: type, *parts: str) -> None:
+        """Records of one type as one Parquet file."""
+        sink = pa.BufferOutputStream()
+        pq.write_table(arrow.to_table(records, record), sink)
+        self.write_bytes(sink.getvalue().to_pybytes(), *parts)
+
+    def read_records(self, record: type[R], *parts: str, batch_rows: int = 1024) -> Iterator[R]:
+        """Stream the records of a Parquet file, or of all Parquet files below a directory, in name order."""
+        for name in self.files(*parts, suffix=".parquet") or [""]:
+            with self.opened(*parts, *([name] if name else [])) as file:
+                for batch in pq.ParquetFile(file).iter_batches(batch_rows):
+                    yield from arrow.from_table(record, pa.Table.from_batches([batch]))
+
+    @property
+    def manifest(self) -> dict[str, Any]:
+        """What is known of the run so far: versions, fingerprints and, per stage, seconds and counts."""
+        return dict(self.read_json("manifest.json")) if self.exists("manifest.json") else {"stages": {}}
+
+    def record_stage(self, stage: str, seconds: float, counts: dict[str, Any]) -> None:
+        """Note that a stage is complete, how long it took and what it made."""
+        manifest = self.manifest
+        manifest["stages"][stage] = {"seconds": round(seconds, 2), **counts}
+        self.write_json(manifest, "manifest.json")
+
+    def stage(self, stage: str) -> dict[str, Any] | None:
+        """The note of a complete stage, None while it is not complete."""
+        note: dict[str, Any] | None = self.manifest["stages"].get(stage)
+        return note
+
+
+def open_run(config: RunConfig) -> RunFolder:
+    """The folder of a run, made or found again. Raises `ConfigError` when it belongs to another config."""
+    run = RunFolder(config.folder)
+    text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    if not run.exists("config.yaml"):
+        run.write_text(text, "config.yaml")
+        return run
+    found = yaml.safe_load(run.read_text("config.yaml"))
+    differing = list(_differences(found, yaml.safe_load(text)))
+    if differing:
+        shown = "\n  ".join(differing[:20])
+        raise ConfigError(
+            f"{run.root} belongs to another config:\n  {shown}\nChoose another name, or delete that folder."
+        )
+    return run
+
+
+def _differences(old: Any, new: Any, key: str = "") -> Iterator[str]:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for name in sorted(old.keys() | new.keys()):
+            yield from _differences(old.get(name), new.get(name), f"{key}.{name}" if key else str(name))
+    elif old != new:
+        yield f"{key}: was {old!r}, is {new!r}"
