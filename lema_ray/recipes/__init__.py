@@ -1,0 +1,29 @@
+"""Recipes: one file per method, each turning the mistakes of one question into corrections and training examples.
+
+Adding a method is one file, one line in `RECIPES` and one config. `corrections` calls `correct`, `examples` calls
+`to_examples`.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable
+
+from lema_ray.config import ConfigError, RecipeConfig
+from lema_ray.recipes.lema import Lema
+from lema_ray.recipes.recipe import Outcome, Recipe
+
+__all__ = ["RECIPES", "Outcome", "Recipe", "open_recipe"]
+
+RECIPES: dict[str, Callable[[RecipeConfig], Recipe]] = {
+    "lema": Lema,
+}
+
+
+def open_recipe(config: RecipeConfig) -> Recipe:
+    """The recipe that a config names, with its settings. Raises `ConfigError` with the recipes there are."""
+    if config.name in RECIPES:
+        return RECIPES[config.name](config)
+    near = difflib.get_close_matches(config.name, RECIPES, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(RECIPES)}"
+    raise ConfigError(f"recipe.name: no recipe {config.name!r}; {hint}")

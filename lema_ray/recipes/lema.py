@@ -1,0 +1,276 @@
+"""LeMa: learning from mistakes (arXiv 2310.20689 v4). One corrector call per mistake; corrections are extra SFT rows.
+
+Kept from the paper: the corrector sees the question and the wrong solution, not the reference; it names the first
+wrong step, explains it, and solves on from there (section 2.1); a correction stays when its final answer is right; the
+wrong solution is in the prompt of the training row and never a target (section 2.2). Multiple choice has no steps.
+Ours: structured output, several tries, and stricter checks (`bad_step`, `no_change`, `prefix_changed`), counted apart
+so that the paper's own yield can be told. Left out: nothing at this stage; evolution is `lema_ray.evolution`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from lema_ray import checks
+from lema_ray.attempts import question_text
+from lema_ray.config import ConfigError, RecipeConfig
+from lema_ray.engines import Generate, RequestRefused
+from lema_ray.few_shot.mistakes import MISTAKES, Mistake
+from lema_ray.recipes.recipe import Outcome
+from lema_ray.recipes.replies import read_fields
+from lema_ray.records import (
+    Attempt,
+    Completion,
+    Correction,
+    Dropped,
+    GradedQuestion,
+    Message,
+    Question,
+    Sampling,
+    Span,
+    Task,
+    TrainingExample,
+    content_id,
+)
+from lema_ray.steps import join_steps, number_steps, split_steps
+
+CORRECT = """\
+You check solutions that a student wrote. Each of them reaches a wrong answer. Find the first step that is wrong, \
+explain in one to three sentences what is wrong with it, and write the correct solution from that step on, with the \
+same step numbers. If the first wrong step is not Step 1, begin with a line of three dots. End with the step \
+"The answer is ...".
+Reply with the fields Incorrect Step, Explanation and Correct Solution (in JSON: incorrect_step, a number; \
+explanation; correct_solution), as in these examples."""
+CORRECT_CHOICE = """\
+You check answers that a student gave to multiple-choice questions. Each of them chooses wrongly. Say what the \
+mistakes in the reasoning are, then write a corrected answer that weighs the choices and ends with the right letter.
+Reply with the fields Mistakes and Corrected Answer (in JSON: explanation, correct_solution), as in these examples."""
+LEARN = "This solution is wrong. Name the first wrong step, explain the mistake, and solve it correctly from there."
+LEARN_CHOICE = "This answer is wrong. Explain the mistakes in it, then give the corrected answer."
+
+LABELS = {"incorrect_step": "Incorrect Step", "explanation": "Explanation", "correct_solution": "Correct Solution"}
+LABELS_CHOICE = {"explanation": "Mistakes", "correct_solution": "Corrected Answer"}
+PARTS = {"step": "incorrect_step", "explanation": "explanation", "solution": "correct_solution"}
+STEP_LABEL = re.compile(r"(?i)^\s*\**\s*step\s+(\d+)\s*[:.)]\**\s*")
+
+
+def labels_for(task: Task) -> dict[str, str]:
+    """The fields of a correction and their labels; multiple choice has no step."""
+    return LABELS_CHOICE if task == "choice" else LABELS
+
+
+def json_schema(task: Task) -> str:
+    """The JSON schema of a reply, for endpoints that can enforce one."""
+    kinds = {key: {"type": "integer" if key == "incorrect_step" else "string"} for key in labels_for(task)}
+    return json.dumps({"type": "object", "properties": kinds, "required": list(kinds), "additionalProperties": False})
+
+
+def mistake_block(question: str, attempt: str, task: Task) -> str:
+    """A question and its wrong solution, as demonstrations, the target and training rows show them."""
+    return f"Question:\n{question}\n\n{'Original Answer' if task == 'choice' else 'Original Solution'}:\n{attempt}"
+
+
+def correction_prompt(question: Question, numbered: str) -> tuple[Message, ...]:
+    """The corrector's request: the task, four demonstrations, and the wrong solution with numbered steps."""
+    task = question.task
+    examples = [f"{mistake_block(m.question, m.attempt, task)}\n\n{_shown(m, task)}" for m in MISTAKES[task]]
+    target = mistake_block(question_text(question), numbered, task)
+    instruction = CORRECT_CHOICE if task == "choice" else CORRECT
+    return (Message("user", "\n\n---\n\n".join((instruction, *examples, target))),)
+
+
+def _shown(mistake: Mistake, task: Task) -> str:
+    fields = {"explanation": mistake.explanation, "correct_solution": mistake.correction}
+    if mistake.wrong_step is not None:
+        dots = "...\n" if mistake.wrong_step > 1 else ""
+        fields |= {"incorrect_step": f"Step {mistake.wrong_step}", "correct_solution": dots + mistake.correction}
+    return format_fields(fields, task)
+
+
+def format_fields(fields: dict[str, str], task: Task) -> str:
+    """The fields as labelled text, in the paper's order; the solution starts on its own line."""
+    lines = []
+    for key, label in labels_for(task).items():
+        if key in fields:
+            lines.append(f"{label}:{chr(10) if key == 'correct_solution' else ' '}{fields[key]}")
+    return "\n".join(lines)
+
+
+class _Rejected(Exception):
+    """A reply that failed a check; the argument is the reason code."""
+
+
+@dataclass(frozen=True)
+class Lema:
+    """The recipe. Options: `parts`, the fields of a correction to learn (default all: step, explanation, solution)."""
+
+    config: RecipeConfig
+    name: str = "lema"
+
+    def __post_init__(self) -> None:
+        unknown = set(self.config.options) - {"parts"} | set(self.parts) - set(PARTS)
+        if unknown:
+            raise ConfigError(
+                f"recipe lema: unknown {', '.join(sorted(unknown))}; options.parts takes {', '.join(PARTS)}"
+            )
+
+    @property
+    def parts(self) -> Sequence[str]:
+        """The fields of a correction that training rows hold."""
+        return tuple(self.config.options.get("parts", PARTS))
+
+    async def correct(self, graded: GradedQuestion, corrector: Generate, student: Generate | None) -> Outcome:
+        """One correction for each of the question's distinct mistakes."""
+        results = await asyncio.gather(
+            *(self._correct_attempt(graded.question, attempt, corrector) for attempt in self._mistakes(graded))
+        )
+        found = [item for result in results for item in result]
+        return Outcome(
+            tuple(item for item in found if isinstance(item, Correction)),
+            tuple(item for item in found if isinstance(item, Dropped)),
+        )
+
+    def _mistakes(self, graded: GradedQuestion) -> list[Attempt]:
+        distinct = {(" ".join(a.text.split()) if self.config.dedupe else a.id): a for a in reversed(graded.wrong)}
+        return list(reversed(distinct.values()))[: self.config.corrections_per_question]
+
+    async def _correct_attempt(
+        self, question: Question, attempt: Attempt, corrector: Generate
+    ) -> list[Correction | Dropped]:
+        made: list[Correction | Dropped] = []
+        for attempt_try in range(self.config.tries):
+            made.append(await self._try(question, attempt, corrector, self._sampling(question, attempt, attempt_try)))
+            if isinstance(made[-1], Correction):
+                break
+        return made
+
+    def _sampling(self, question: Question, attempt: Attempt, attempt_try: int) -> Sampling:
+        seed = int(content_id(attempt.id, str(attempt_try)), 16) % 2**31
+        sampling = replace(self.config.sampling.with_seed(seed), json_schema=json_schema(question.task))
+        # Asking again at temperature 0 would give the same reply again.
+        return sampling if attempt_try == 0 else replace(sampling, temperature=max(0.7, sampling.temperature))
+
+    async def _try(
+        self, question: Question, attempt: Attempt, corrector: Generate, sampling: Sampling
+    ) -> Correction | Dropped:
+        steps = split_steps(attempt.text)
+        numbered = attempt.text.strip() if question.task == "choice" else number_steps(steps)
+        try:
+            reply = await corrector(correction_prompt(question, numbered), sampling)
+        except RequestRefused as refusal:
+            return refusal.dropped("corrections", attempt.id)
+        try:
+            return await self._accept(question, attempt, steps, reply)
+        except _Rejected as rejected:
+            return Dropped(
+                "corrections",
+                attempt.id,
+                str(rejected.args[0]),
+                reply.text,
+                1,
+                reply.prompt_tokens,
+                reply.completion_tokens,
+                reply.cost,
+            )
+
+    async def _accept(self, question: Question, attempt: Attempt, steps: list[str], reply: Completion) -> Correction:
+        if reply.finish_reason == "length":
+            raise _Rejected("cut_off")
+        fields = read_fields(reply.text, labels_for(question.task))
+        if set(fields) != set(labels_for(question.task)):
+            raise _Rejected("unreadable_reply")
+        wrong_step, revision = None, fields["correct_solution"]
+        if question.task != "choice":
+            wrong_step, revision, fields = _join_to_attempt(fields, steps)
+        if not checks.differs(revision, attempt.text):
+            raise _Rejected("no_change")
+        grade = await checks.grade_revision(revision, question)
+        if grade.verdict != "right":
+            raise _Rejected("wrong_answer" if grade.verdict == "wrong" else "unsure_answer")
+        return Correction(
+            id=content_id(self.name, attempt.id, reply.text),
+            recipe=self.name,
+            attempt_id=attempt.id,
+            explanation=fields["explanation"],
+            revision=revision,
+            wrong_step=wrong_step,
+            fields=fields,
+            checks=("step_exists", "prefix_kept", "differs", "answer_right"),
+            model=reply.model,
+            prompt_tokens=reply.prompt_tokens,
+            completion_tokens=reply.completion_tokens,
+            cost=reply.cost,
+        )
+
+    def to_examples(self, graded: GradedQuestion, correction: Correction) -> list[TrainingExample]:
+        """One row: the wrong solution in the prompt, the chosen parts of the correction as the target."""
+        question = graded.question
+        attempt = next(g.attempt for g in graded.attempts if g.attempt.id == correction.attempt_id)
+        choice = question.task == "choice"
+        shown = attempt.text.strip() if choice else number_steps(split_steps(attempt.text))
+        block = mistake_block(question_text(question), shown, question.task)
+        keys = {PARTS[part] for part in self.parts}
+        target = format_fields({k: v for k, v in correction.fields.items() if k in keys}, question.task)
+        return [
+            TrainingExample(
+                id=content_id(correction.id, *self.parts),
+                prompt=(Message("user", f"{block}\n\n{LEARN_CHOICE if choice else LEARN}"),),
+                target=(Span(target),),
+                kind=self.name,
+                question_id=question.id,
+                attempt_id=attempt.id,
+                correction_id=correction.id,
+            )
+        ]
+
+
+def _join_to_attempt(fields: dict[str, str], steps: list[str]) -> tuple[int, str, dict[str, str]]:
+    """The wrong step (0-based), the whole revision, and the fields in the paper's layout. Raises `_Rejected`."""
+    number = re.search(r"\d+", fields["incorrect_step"])
+    wrong = int(number.group()) - 1 if number else -1
+    if not checks.step_exists(wrong, steps):
+        raise _Rejected("bad_step")
+    written = _labelled_steps(fields["correct_solution"], first=wrong + 1)
+    if not written or written[0][0] > wrong + 1:
+        raise _Rejected("bad_step")
+    if not checks.keeps_prefix([text for label, text in written if label <= wrong], steps):
+        raise _Rejected("prefix_changed")
+    corrected = [text for label, text in written if label > wrong]
+    numbered = "\n".join(f"Step {wrong + 1 + i}: {text}" for i, text in enumerate(corrected))
+    layout = {
+        "incorrect_step": f"Step {wrong + 1}",
+        "explanation": fields["explanation"],
+        "correct_solution": ("...\n" if wrong > 0 else "") + numbered,
+    }
+    return wrong, _as_the_attempt_writes(steps, wrong, corrected), layout
+
+
+def _labelled_steps(text: str, first: int) -> list[tuple[int, str]]:
+    """(step number, text without its label) of each corrected step; lines without a label belong to the step before."""
+    found: list[tuple[int, str]] = []
+    for line in text.splitlines():
+        label = STEP_LABEL.match(line)
+        if label:
+            found.append((int(label.group(1)), line[label.end() :].strip()))
+        elif line.strip() in ("", "...", "…", "{", "}"):
+            continue
+        elif found and not line.strip().casefold().startswith("the answer is"):
+            found[-1] = (found[-1][0], f"{found[-1][1]}\n{line.strip()}")
+        else:
+            found.append((found[-1][0] + 1 if found else first, line.strip()))
+    return found
+
+
+def _as_the_attempt_writes(steps: list[str], wrong: int, corrected: list[str]) -> str:
+    """The attempt's steps before the wrong one, untouched, then the corrected ones, labelled if the attempt's are."""
+    labelled = any(STEP_LABEL.match(step) for step in steps)
+    lines = [
+        f"Step {wrong + 1 + i}: {text}" if labelled and not text.casefold().startswith("the answer is") else text
+        for i, text in enumerate(corrected)
+    ]
+    kept = join_steps(steps[:wrong]).rstrip()
+    return "\n".join([kept, *lines] if kept else lines)
