@@ -1,0 +1,239 @@
+"""Training examples to token ids and labels, through the model's own chat template; what is learned is decided here.
+
+`tokenized` calls `tokenize_example` on every row; `lema train --preview` prints `preview_arms`. No row is ever cut.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lema_ray.errors import LemaError
+from lema_ray.records import Dropped, TrainingExample
+from lema_ray.runs import RunFolder
+
+NOT_LEARNED = -100
+"""The label that the loss of PyTorch, transformers and TRL passes over."""
+LONGEST_SHOWN = 5
+PREVIEWED_PER_KIND = 2
+
+
+class MaskingError(LemaError):
+    """A row cannot become ids and labels; the message names the row and says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenized:
+    """One row as the trainer takes it. `labels` is the id where the token is learned, else -100."""
+
+    id: str
+    input_ids: list[int]
+    labels: list[int]
+
+    @property
+    def learned(self) -> int:
+        """How many tokens carry the loss."""
+        return sum(label != NOT_LEARNED for label in self.labels)
+
+
+@dataclass(frozen=True, slots=True)
+class LengthReport:
+    """Row lengths in tokens against the most that training takes; rows as (id, tokens), longest first."""
+
+    rows: int
+    max_length: int
+    longest: tuple[tuple[str, int], ...]
+    too_long: tuple[tuple[str, int], ...]
+
+    def refuse(self) -> None:
+        """Raise `MaskingError` that names the rows that do not fit, if there are any."""
+        if not self.too_long:
+            return
+        listed = ", ".join(f"{row} ({tokens} tokens)" for row, tokens in self.too_long[:LONGEST_SHOWN])
+        raise MaskingError(
+            f"{len(self.too_long)} of {self.rows} rows are longer than the {self.max_length} tokens that training"
+            f" takes: {listed}. A cut row would lose its end, which is the correction: raise train.max_length, or set"
+            " build.too_long: drop"
+        )
+
+    def drops(self) -> list[Dropped]:
+        """The rows that do not fit, as records for the funnel."""
+        detail = f"tokens, at most {self.max_length} fit"
+        return [Dropped("training", row, "too_long", f"{tokens} {detail}") for row, tokens in self.too_long]
+
+
+def tokenize_example(example: TrainingExample, tokenizer: Any) -> Tokenized:
+    """Ids of the template's whole rendering; labels on the tokens that lie wholly inside learned text.
+
+    The template's end of turn is learned too, so that the model stops. Raises `MaskingError` when the template changes
+    the target, cannot be split into prompt and answer, or has no end-of-turn token.
+    """
+    text, prompt_end, learned = _render(example, tokenizer)
+    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
+    extents = list(_extents(encoded["offset_mapping"]))
+    if any(start < prompt_end < stop for start, stop in extents):
+        raise _refused(
+            example, "its first characters merge with the prompt into one token: start the target without blanks"
+        )
+    ids = list(encoded["input_ids"])
+    labels = [
+        token if any(_inside(extent, part) for part in learned) else NOT_LEARNED
+        for token, extent in zip(ids, extents, strict=True)
+    ]
+    return Tokenized(example.id, ids, labels)
+
+
+def check_lengths(rows: Iterable[Tokenized], max_length: int) -> LengthReport:
+    """Which rows would not fit; memory grows only with those."""
+    count, longest, too_long = 0, list[tuple[str, int]](), list[tuple[str, int]]()
+    for count, row in enumerate(rows, 1):  # noqa: B007
+        size = (row.id, len(row.input_ids))
+        longest = sorted([*longest, size], key=_by_length)[:LONGEST_SHOWN]
+        if size[1] > max_length:
+            too_long.append(size)
+    return LengthReport(count, max_length, tuple(longest), tuple(sorted(too_long, key=_by_length)))
+
+
+def preview(examples: Iterable[TrainingExample], tokenizer: Any) -> str:
+    """Rows as the trainer will see them, for a terminal: learned tokens green, all others dim."""
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(file=io.StringIO(), force_terminal=True, color_system="standard", width=120, highlight=False)
+    for example in examples:
+        row = tokenize_example(example, tokenizer)
+        console.print(f"{example.id} {example.kind}: {row.learned} of {len(row.input_ids)} tokens are learned")
+        parts = [(text, "green" if is_learned else "dim") for is_learned, text in _stretches(row, tokenizer)]
+        console.print(Text.assemble(*parts), soft_wrap=True)
+    return str(console.file.getvalue())  # type: ignore[attr-defined]
+
+
+def preview_arms(run: RunFolder, base: str, arms: Sequence[str]) -> str:
+    """`preview` of the first rows of each kind in each arm's training set."""
+    from transformers import AutoTokenizer
+
+    from lema_ray.models import resolve_model
+
+    tokenizer = AutoTokenizer.from_pretrained(resolve_model(base))
+    shown = []
+    for arm in arms:
+        rows = run.read_records(TrainingExample, "examples", arm, "train.parquet", batch_rows=64)
+        shown.append(f"== {arm} ==\n{preview(_some_of_each_kind(itertools.islice(rows, 2000)), tokenizer)}")
+    return "\n".join(shown)
+
+
+def _some_of_each_kind(examples: Iterable[TrainingExample]) -> Iterator[TrainingExample]:
+    seen: dict[str, int] = {}
+    for example in examples:
+        seen[example.kind] = seen.get(example.kind, 0) + 1
+        if seen[example.kind] <= PREVIEWED_PER_KIND:
+            yield example
+
+
+def _render(example: TrainingExample, tokenizer: Any) -> tuple[str, int, list[tuple[int, int]]]:
+    """The template's text, where the prompt ends in it, and the stretches of it to learn."""
+    _check(example, tokenizer)
+    messages = [{"role": m.role, "content": m.content} for m in example.prompt]
+    prompt = _apply(example, tokenizer, messages, add_generation_prompt=True)
+    answer = {"role": "assistant", "content": example.target_text}
+    text = _apply(example, tokenizer, [*messages, answer], add_generation_prompt=False)
+    start = text.find(example.target_text, len(prompt))
+    if not text.startswith(prompt):
+        raise _refused(
+            example, "with the answer the chat template renders the prompt differently, so they cannot be split"
+        )
+    if start < 0:
+        raise _refused(example, "the chat template changes the target's text (does it strip blanks?)")
+    return text, len(prompt), _learned_stretches(example, tokenizer, text, len(prompt), start)
+
+
+def _check(example: TrainingExample, tokenizer: Any) -> None:
+    if not getattr(tokenizer, "chat_template", None):
+        raise MaskingError("the tokenizer has no chat template; add chat_template.jinja to the model's directory")
+    if not getattr(tokenizer, "is_fast", False):
+        raise MaskingError("the tokenizer cannot say where in the text its tokens lie; a fast tokenizer is needed")
+    if example.rejected is not None:
+        raise _refused(example, "it is a preference pair, and this trainer learns single answers")
+    if not example.target_text.strip():
+        raise _refused(example, "its target is empty")
+    if not example.prompt or example.prompt[-1].role == "assistant":
+        raise _refused(
+            example, "its prompt must end with a user message; an answer's given start is a span with learn: false"
+        )
+
+
+def _apply(example: TrainingExample, tokenizer: Any, messages: list[dict[str, str]], **options: bool) -> str:
+    from jinja2 import TemplateError
+
+    try:
+        return str(tokenizer.apply_chat_template(messages, tokenize=False, **options))
+    except TemplateError as error:
+        raise _refused(example, f"the chat template refuses these messages: {error}") from None
+
+
+def _learned_stretches(
+    example: TrainingExample, tokenizer: Any, text: str, prompt_end: int, start: int
+) -> list[tuple[int, int]]:
+    # A template may open its answers (an empty thinking block, say); the model has to write that opening itself.
+    parts = [(prompt_end, start)]
+    for span in example.target:
+        if span.learn:
+            parts.append((start, start + len(span.text)))
+        start += len(span.text)
+    parts.append((start, _end_of_turn(example, tokenizer, text, start)))
+    return _joined(part for part in parts if part[0] < part[1])
+
+
+def _end_of_turn(example: TrainingExample, tokenizer: Any, text: str, start: int) -> int:
+    """Where the first special token after the target ends: generation stops there, what follows is never generated."""
+    special = {str(t) for t in tokenizer.added_tokens_decoder.values() if t.special}
+    found = [(text.find(token, start), len(token)) for token in special if text.find(token, start) >= 0]
+    if not found:
+        raise _refused(
+            example, "the chat template ends an answer without a special token, so the model would never stop"
+        )
+    where, length = min(found)
+    return where + length
+
+
+def _joined(parts: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    joined: list[tuple[int, int]] = []
+    for start, stop in parts:
+        if joined and joined[-1][1] == start:
+            joined[-1] = (joined[-1][0], stop)
+        else:
+            joined.append((start, stop))
+    return joined
+
+
+def _extents(offsets: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """The text each token stands for. Some tokenizers trim blanks from offsets: a token owns all since the last one."""
+    end = 0
+    for start, stop in offsets:
+        yield min(start, end), stop
+        end = max(end, stop)
+
+
+def _inside(extent: tuple[int, int], part: tuple[int, int]) -> bool:
+    if extent[0] >= extent[1]:
+        return part[0] < extent[0] and extent[1] < part[1]
+    return part[0] <= extent[0] and extent[1] <= part[1]
+
+
+def _stretches(row: Tokenized, tokenizer: Any) -> Iterator[tuple[bool, str]]:
+    for is_learned, pairs in itertools.groupby(
+        zip(row.input_ids, row.labels, strict=True), key=lambda pair: pair[1] != NOT_LEARNED
+    ):
+        ids = [token for token, _ in pairs]
+        yield is_learned, tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
+
+
+def _by_length(size: tuple[str, int]) -> tuple[int, str]:
+    return -size[1], size[0]
+
+
+def _refused(example: TrainingExample, why: str) -> MaskingError:
+    return MaskingError(f"row {example.id} ({example.kind}): {why}")
