@@ -1,0 +1,13 @@
+"""Corrections and solutions to training sets: `examples/<arm>/*.parquet`.
+
+ray job submit --working-dir . -- python jobs/build.py --config jobs/configs/demo.yaml [dotted.key=value ...]
+"""
+
+from arguments import config_from_command_line, errors_as_messages
+
+from lema_ray.on_ray.flow import Flow
+
+if __name__ == "__main__":
+    with errors_as_messages():
+        flow = Flow(config_from_command_line(__doc__))
+        flow.build()

@@ -1,0 +1,23 @@
+"""The whole run, from questions to the report, as an entry point for a cluster.
+
+    ray job submit --working-dir . -- python jobs/run.py --config jobs/configs/demo.yaml [dotted.key=value ...]
+
+The same as `lema run`; read top to bottom, it is the project on one page.
+"""
+
+from arguments import config_from_command_line, errors_as_messages
+
+from lema_ray.evaluation import read_scores
+from lema_ray.on_ray.flow import Flow
+from lema_ray.report import headline
+
+if __name__ == "__main__":
+    with errors_as_messages():
+        flow = Flow(config_from_command_line(__doc__))
+        flow.questions()  # any source -> questions/*.parquet
+        flow.collect()  # students attempt, attempts are graded, mistakes are corrected -> collected/*.parquet
+        flow.build()  # corrections and solutions -> examples/<arm>/*.parquet
+        flow.train()  # Ray Train, TRL, DeepSpeed -> models/<arm>/
+        flow.evaluate()  # held-out questions -> evaluations/*.parquet
+        flow.report()  # -> report.html
+        print(headline(*read_scores(flow.run)))

@@ -1,0 +1,173 @@
+"""The `lema` command. Each command loads the config, then imports what it needs: `lema --help` answers at once."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from lema_ray.config import RunConfig
+    from lema_ray.on_ray.flow import Flow
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="Turn a language model's own mistakes into a better, self-correcting model.",
+)
+
+ConfigFile = Annotated[Path, typer.Argument(help="the run's YAML file", show_default=False)]
+Overrides = Annotated[
+    list[str] | None, typer.Argument(help="dotted overrides: students.0.samples=8", show_default=False)
+]
+
+
+def main() -> None:
+    """Entry point: errors that the user can put right are one message; the rest keep their trace."""
+    from lema_ray.errors import LemaError, explain_os_error
+
+    try:
+        app()
+    except LemaError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    except OSError as error:
+        explained = explain_os_error(error)
+        if explained is None:
+            raise
+        print(f"error: {explained}", file=sys.stderr)
+        sys.exit(1)
+
+
+@app.command()
+def run(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="print config, plan and first prompts; do nothing")
+    ] = False,
+) -> None:
+    """The whole flow: questions, collect, build, train, evaluate, report."""
+    if dry_run:
+        _dry_run(_load(config, overrides))
+        return
+    from lema_ray.on_ray.flow import run_all
+
+    print(run_all(_load(config, overrides)))
+
+
+@app.command()
+def collect(config: ConfigFile, overrides: Overrides = None) -> None:
+    """Sample attempts, grade them, and have the mistakes corrected."""
+    flow = _flow(config, overrides)
+    flow.questions()
+    flow.collect()
+
+
+@app.command()
+def build(config: ConfigFile, overrides: Overrides = None) -> None:
+    """Turn collected corrections and solutions into training sets, one per arm."""
+    _flow(config, overrides).build()
+
+
+@app.command()
+def train(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    preview: Annotated[bool, typer.Option("--preview", help="show which tokens are learned, and stop")] = False,
+) -> None:
+    """Fine-tune one model per arm with DeepSpeed, and prove that each loads in vLLM."""
+    flow = _flow(config, overrides)
+    if preview:
+        _preview(flow)
+    else:
+        flow.train()
+
+
+@app.command()
+def evaluate(config: ConfigFile, overrides: Overrides = None) -> None:
+    """Examine the base and the trained models on the held-out questions."""
+    _flow(config, overrides).evaluate()
+
+
+@app.command()
+def report(folder: Annotated[str, typer.Argument(help="a run folder, at any stage of the run")]) -> None:
+    """Write report.html for a run."""
+    from lema_ray.config import ConfigError
+    from lema_ray.report import write_report
+    from lema_ray.runs import RunFolder
+
+    found = RunFolder(folder)
+    if not found.exists("config.yaml"):
+        raise ConfigError(f"{found.root} is not a run folder: it has no config.yaml")
+    print(write_report(found))
+
+
+@app.command()
+def questions(
+    source: Annotated[str, typer.Argument(help="a run's YAML file, or the name of a source such as gsm8k or files")],
+    settings: Annotated[
+        list[str] | None, typer.Argument(help="for a YAML: overrides; for a source: path=..., limit=...")
+    ] = None,
+) -> None:
+    """Check a source: counts, and every row whose own reference answer does not grade right."""
+    from lema_ray.check_questions import check_sources
+
+    sys.exit(check_sources(source, settings or []))
+
+
+@app.command()
+def doctor(
+    config: Annotated[Path | None, typer.Argument(help="a run's YAML file to check against this machine")] = None,
+    overrides: Overrides = None,
+) -> None:
+    """What this machine can do: versions, CPU, GPU, memory, disk, endpoint, and whether a run's plan fits."""
+    from lema_ray.doctor import examine
+
+    sys.exit(examine(_load(config, overrides) if config else None))
+
+
+@app.command()
+def evolve(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    count: Annotated[int, typer.Option(help="new questions to ask for")] = 1000,
+) -> None:
+    """LeMa's correction-centric evolution: new questions like those whose mistakes could be corrected."""
+    from lema_ray.on_ray.evolve import evolve_run
+
+    print(evolve_run(_load(config, overrides), count))
+
+
+def _load(config: Path, overrides: list[str] | None) -> RunConfig:
+    from lema_ray.config import load_config
+
+    return load_config(config, overrides or ())
+
+
+def _flow(config: Path, overrides: list[str] | None) -> Flow:
+    from lema_ray.on_ray.flow import Flow
+
+    return Flow(_load(config, overrides))
+
+
+def _dry_run(config: RunConfig) -> None:
+    import yaml
+
+    from lema_ray.plan import dry_run
+
+    print(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+    print(dry_run(config))
+
+
+def _preview(flow: Flow) -> None:
+    from lema_ray.masking import preview_arms
+
+    print(preview_arms(flow.run, flow.base, list(flow.config.build.arms)))
+
+
+if __name__ == "__main__":
+    main()

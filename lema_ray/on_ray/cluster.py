@@ -1,0 +1,126 @@
+"""Join or start the Ray cluster, and check the plan against it before anything runs.
+
+A pool that cannot be scheduled makes Ray Data wait for ever without a word, so every stage asks first. Called by the
+stages of `on_ray`, by `cli` and by `jobs/`.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import ray
+
+from lema_ray.config import ActorsConfig, ConfigError, RunConfig
+
+READING_CPUS = 0.25
+"""CPUs of a task that only reads, slices or writes rows."""
+SPARE_CPUS = 2 * READING_CPUS
+
+
+@dataclass(frozen=True, slots=True)
+class Pool:
+    """A pool of actors that a stage keeps alive."""
+
+    name: str
+    actors: ActorsConfig
+
+
+def collect_pools(config: RunConfig) -> list[Pool]:
+    """The pools of the collect pipeline, all of them alive at once."""
+    pools = [Pool(f"student {s.engine.model}", s.actors) for s in config.students]
+    pools += [Pool(f"writer {w.engine.model}", w.actors) for w in config.writers]
+    return [*pools, Pool("grading", config.grading.actors), Pool("corrector", config.corrector.actors)]
+
+
+def train_pools(config: RunConfig) -> list[Pool]:
+    """The workers of one training run."""
+    workers = config.train.workers
+    actors = ActorsConfig(
+        min=workers, max=workers, cpus=config.train.cpus_per_worker, gpus=config.train.gpus_per_worker
+    )
+    return [Pool("training", actors)]
+
+
+def evaluate_pools(config: RunConfig) -> list[Pool]:
+    """The engines of evaluation."""
+    return [Pool("evaluation", config.evaluate.actors)]
+
+
+def needed(pools: Sequence[Pool]) -> tuple[float, float]:
+    """CPUs and GPUs without which the pools and the tasks between them cannot all be scheduled."""
+    cpus = sum(p.actors.min * p.actors.cpus for p in pools) + SPARE_CPUS
+    return cpus, sum(p.actors.min * p.actors.gpus for p in pools)
+
+
+def connect(config: RunConfig) -> None:
+    """Join the cluster that is named or already joined; otherwise start a local one as large as the plan needs."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if ray.is_initialized():
+        return
+    if config.ray.address or os.environ.get("RAY_ADDRESS"):
+        ray.init(address=config.ray.address or os.environ["RAY_ADDRESS"], log_to_driver=False)
+        return
+    _start_local(_local_cpus(config))
+
+
+def _start_local(cpus: int, tries: int = 3) -> None:
+    for attempt in range(tries):
+        try:
+            ray.init(num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level="warning")
+            return
+        except Exception as error:
+            # Ray gives its node 30 s to start, which a machine that is busy with something else may need twice.
+            if "timed out during startup" not in str(error) or attempt == tries - 1:
+                raise
+            ray.shutdown()
+
+
+def _local_cpus(config: RunConfig) -> int:
+    # Logical CPUs only book places: the pools share the real cores, and most of them wait on engines.
+    largest = max(needed(pools)[0] for pools in _stages(config).values())
+    return config.ray.num_cpus or max(os.cpu_count() or 1, math.ceil(largest) + 2)
+
+
+def check_plan(stage: str, pools: Sequence[Pool]) -> None:
+    """Raise `ConfigError` in one line when the cluster cannot hold the stage's pools."""
+    cpus, gpus = needed(pools)
+    have = ray.cluster_resources()
+    missing = []
+    if cpus > have.get("CPU", 0):
+        missing.append(f"{cpus:g} CPUs, the cluster has {have.get('CPU', 0):g}")
+    if gpus > have.get("GPU", 0):
+        missing.append(f"{gpus:g} GPUs, the cluster has {have.get('GPU', 0):g}")
+    if missing:
+        wants = ", ".join(f"{p.name} {p.actors.min} x {p.actors.cpus:g} CPU {p.actors.gpus:g} GPU" for p in pools)
+        raise ConfigError(
+            f"{stage} needs {' and '.join(missing)} ({wants}, {SPARE_CPUS:g} CPU for reading and writing): it"
+            " would wait for ever. Lower actors.min, cpus or gpus, or add nodes."
+        )
+
+
+def check_whole_plan(config: RunConfig) -> None:
+    """`check_plan` for every stage of a run."""
+    for stage, pools in _stages(config).items():
+        check_plan(stage, pools)
+
+
+def _stages(config: RunConfig) -> dict[str, list[Pool]]:
+    return {
+        "collect": collect_pools(config),
+        "train": train_pools(config),
+        "evaluate": evaluate_pools(config),
+    }
+
+
+def gpus_are_free(stage: str, timeout_s: float = 60.0) -> None:
+    """Wait until the GPUs of the stage before are given back; raise `ConfigError` naming how many are still held."""
+    total = ray.cluster_resources().get("GPU", 0)
+    deadline = time.monotonic() + timeout_s
+    while (free := ray.available_resources().get("GPU", 0)) < total:
+        if time.monotonic() > deadline:
+            raise ConfigError(f"{stage}: {total - free:g} of {total:g} GPUs are still held after {timeout_s:g} s")
+        time.sleep(0.5)

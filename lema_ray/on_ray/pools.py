@@ -1,0 +1,104 @@
+"""Actor pools for Ray Data: one class that holds an engine, one that grades. Used by `on_ray.collect`.
+
+Rows travel as Arrow tables of `GradedQuestion` with the question's id as first column.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from typing import Any
+
+import pyarrow as pa
+import ray
+
+from lema_ray import arrow
+from lema_ray.config import EngineSpec, GradingConfig
+from lema_ray.engines import Generate, open_engine
+from lema_ray.errors import LemaError
+from lema_ray.grading import GradingPool
+from lema_ray.on_ray.progress import Counted, report
+from lema_ray.records import GradedAttempt, GradedQuestion
+
+Work = Callable[[GradedQuestion, Generate], Awaitable[GradedQuestion]]
+
+
+def to_rows(records: list[GradedQuestion]) -> pa.Table:
+    """Rows for the next stage or the sink."""
+    table = arrow.to_table(records, GradedQuestion)
+    return table.add_column(0, "id", pa.array([r.question.id for r in records], pa.string()))
+
+
+def from_rows(table: pa.Table) -> list[GradedQuestion]:
+    """The records of some rows."""
+    return arrow.from_table(GradedQuestion, table)
+
+
+class EnginePool:
+    """Holds one engine and runs one coroutine per row, so that the engine always has many requests at once."""
+
+    def __init__(self, spec: EngineSpec, work: Work, stage: str, progress: Any) -> None:
+        self._engine = open_engine(spec)
+        self._work = work
+        self._report = (stage, progress)
+        self._started: asyncio.Task[None] | None = None
+
+    async def __call__(self, batch: pa.Table) -> pa.Table:
+        stage, progress = self._report
+        before = from_rows(batch)
+        try:
+            after = await self._answered(before)
+        except LemaError as error:
+            # Ray Data keeps the text of an actor's error but not the error: the driver asks for it here.
+            await progress.fail.remote(error)
+            raise
+        report(progress, stage, Counted.between(before, after))
+        return to_rows(after)
+
+    async def _answered(self, rows: list[GradedQuestion]) -> list[GradedQuestion]:
+        if self._started is None:
+            self._started = asyncio.create_task(self._engine.start())
+        await asyncio.shield(self._started)
+        return list(await asyncio.gather(*(self._work(graded, self._engine) for graded in rows)))
+
+
+class GradePool:
+    """Grades every ungraded attempt of its rows; slow comparisons run in processes that can be killed."""
+
+    def __init__(self, config: GradingConfig, stage: str, progress: Any) -> None:
+        self._pool = GradingPool(config.timeout_s, config.processes)
+        self._pool.__enter__()
+        self._report = (stage, progress)
+
+    def __call__(self, batch: pa.Table) -> pa.Table:
+        before = from_rows(batch)
+        after = grade_questions(before, self._pool)
+        stage, progress = self._report
+        report(progress, stage, Counted.between(before, after))
+        return to_rows(after)
+
+
+def grade_questions(rows: list[GradedQuestion], pool: GradingPool) -> list[GradedQuestion]:
+    """The rows with every ungraded attempt graded, all in one call so that the pool's processes share the work."""
+    ungraded = [(g.attempt.text, row.question) for row in rows for g in row.attempts if g.grade.rules == ("ungraded",)]
+    grades = iter(pool.grade_all(ungraded))
+    return [
+        replace(
+            row,
+            attempts=tuple(
+                GradedAttempt(g.attempt, next(grades)) if g.grade.rules == ("ungraded",) else g for g in row.attempts
+            ),
+        )
+        for row in rows
+    ]
+
+
+def stage_error(error: BaseException) -> BaseException:
+    """The exception that our own code raised inside an actor or a task, out of what Ray wraps around it."""
+    if "No space left on device" in str(error):
+        return OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    cause = error.cause if isinstance(error, ray.exceptions.RayTaskError) else None
+    return cause if isinstance(cause, LemaError | OSError) else error

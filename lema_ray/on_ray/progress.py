@@ -1,0 +1,155 @@
+"""What a running stage has done so far: one small actor that pools report to, and the driver's display of it.
+
+Counts only, so nothing here grows with the data. Rich draws on a terminal; elsewhere a plain line every few seconds.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import ray
+
+from lema_ray.records import Attempt, Correction, Dropped, GradedQuestion
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """What a stage did to some rows."""
+
+    rows: int = 0
+    attempts: int = 0
+    right: int = 0
+    wrong: int = 0
+    unsure: int = 0
+    cut_off: int = 0
+    corrections: int = 0
+    drops: int = 0
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0.0
+
+    @classmethod
+    def of(cls, row: GradedQuestion) -> Counted:
+        """All that has happened to one row."""
+        verdicts = [g.grade.verdict for g in row.attempts if g.grade.rules != ("ungraded",)]
+        paid: list[Attempt | Correction | Dropped] = [*(g.attempt for g in row.attempts), *row.corrections, *row.drops]
+        return cls(
+            rows=1,
+            attempts=len(row.attempts),
+            right=verdicts.count("right"),
+            wrong=len(row.wrong) if verdicts else 0,
+            unsure=verdicts.count("unsure"),
+            cut_off=sum(g.attempt.finish_reason == "length" for g in row.attempts),
+            corrections=len(row.corrections),
+            drops=len(row.drops),
+            requests=sum(g.attempt.origin != "imported" for g in row.attempts)
+            + sum(c.requests for c in row.corrections)
+            + sum(d.requests for d in row.drops),
+            prompt_tokens=sum(p.prompt_tokens for p in paid),
+            completion_tokens=sum(p.completion_tokens for p in paid),
+            cost=sum(p.cost for p in paid),
+        )
+
+    @classmethod
+    def between(cls, before: Sequence[GradedQuestion], after: Sequence[GradedQuestion]) -> Counted:
+        """What was added from one side of a stage to the other."""
+        total = cls()
+        for old, new in zip(before, after, strict=True):
+            total = total + cls.of(new) - cls.of(old)
+        return total + cls(rows=len(after))
+
+    def __add__(self, other: Counted) -> Counted:
+        return Counted(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(self)))
+
+    def __sub__(self, other: Counted) -> Counted:
+        return Counted(*(getattr(self, f.name) - getattr(other, f.name) for f in fields(self)))
+
+
+class Progress:
+    """Sums per stage; run as an actor by `open_progress`."""
+
+    def __init__(self) -> None:
+        self._stages: dict[str, Counted] = {}
+        self._failure: Exception | None = None
+
+    def add(self, stage: str, counted: Counted) -> None:
+        self._stages[stage] = self._stages.get(stage, Counted()) + counted
+
+    def fail(self, error: Exception) -> None:
+        self._failure = self._failure or error
+
+    def failure(self) -> Exception | None:
+        return self._failure
+
+    def stages(self) -> dict[str, dict[str, Any]]:
+        return {stage: asdict(counted) for stage, counted in self._stages.items()}
+
+
+def open_progress() -> Any:
+    """The actor that pools report to; it ends with its handle."""
+    return ray.remote(num_cpus=0)(Progress).remote()
+
+
+def report(progress: Any, stage: str, counted: Counted) -> None:
+    """Tell the actor, without waiting for it."""
+    progress.add.remote(stage, counted)
+
+
+@contextmanager
+def shown(progress: Any, stages: Sequence[str], rows: int, every_s: float = 5.0) -> Iterator[None]:
+    """Show rows, rates and what was accepted while the body runs."""
+    done = threading.Event()
+    display = threading.Thread(target=_show, args=(progress, stages, rows, every_s, done), daemon=True)
+    display.start()
+    try:
+        yield
+    finally:
+        done.set()
+        display.join(timeout=10)
+
+
+def _show(progress: Any, stages: Sequence[str], rows: int, every_s: float, done: threading.Event) -> None:
+    start = time.monotonic()
+    terminal = sys.stderr.isatty()
+    if terminal:
+        _show_on_terminal(progress, stages, rows, done, start)
+        return
+    while not done.wait(every_s):
+        for line in lines(ray.get(progress.stages.remote()), stages, rows, time.monotonic() - start):
+            print(line, file=sys.stderr, flush=True)
+
+
+def _show_on_terminal(progress: Any, stages: Sequence[str], rows: int, done: threading.Event, start: float) -> None:
+    from rich.live import Live
+    from rich.text import Text
+
+    with Live(refresh_per_second=2, transient=True) as live:
+        while not done.wait(0.5):
+            counts = ray.get(progress.stages.remote())
+            live.update(Text("\n".join(lines(counts, stages, rows, time.monotonic() - start))))
+
+
+def lines(counts: dict[str, dict[str, Any]], stages: Sequence[str], rows: int, seconds: float) -> list[str]:
+    """One line a stage: rows done, rate, time left, tokens per second, and what came out of it."""
+    return [_line(stage, counts.get(stage, asdict(Counted())), rows, seconds) for stage in stages]
+
+
+def _line(stage: str, counted: dict[str, Any], rows: int, seconds: float) -> str:
+    done = counted["rows"]
+    rate = done / seconds if seconds > 0 else 0.0
+    left = f"{(rows - done) / rate:.0f} s left" if rate > 0 and done < rows else "done" if done >= rows else "waiting"
+    parts = [f"{stage:<28}  {done}/{rows} rows", f"{rate:.1f}/s", left]
+    if counted["completion_tokens"]:
+        parts.append(f"{counted['completion_tokens'] / seconds:.0f} tokens/s")
+    outcomes = ("right", "wrong", "unsure", "cut_off", "corrections", "drops")
+    parts += [f"{counted[name]} {name.replace('_', ' ')}" for name in outcomes if counted[name]]
+    if counted["cost"]:
+        parts.append(f"cost {counted['cost']:.4f}")
+    return "  ".join(parts)
