@@ -1,0 +1,50 @@
+"""What the scripted engines of these tests say. They run in Ray's workers, so they are found by module name."""
+
+import os
+import time
+from collections.abc import Sequence
+from random import Random
+
+from lema_ray.demo.teacher import reply
+from lema_ray.engines import EngineUnavailable, RequestRefused
+from lema_ray.records import Message, Sampling, content_id
+
+
+def guess(messages: Sequence[Message], sampling: Sampling) -> str:
+    """A student who guesses; a third of the guesses are the right answer."""
+    if Random(sampling.seed).random() < 1 / 3:
+        return teach(messages, sampling)
+    return "Step 1: I guess it is 7 + 1 = 8.\nThe answer is 8."
+
+
+def teach(messages: Sequence[Message], sampling: Sampling) -> str:
+    """The rule-based teacher, without its server."""
+    return reply(messages)
+
+
+def refuse_some(messages: Sequence[Message], sampling: Sampling) -> str:
+    """A corrector that refuses about half of what it is asked."""
+    if (sampling.seed or 0) % 2:
+        raise RequestRefused("content_filter", "not this one")
+    return teach(messages, sampling)
+
+
+def dead(messages: Sequence[Message], sampling: Sampling) -> str:
+    """An engine that is gone."""
+    raise EngineUnavailable("the corrector at 127.0.0.1:1 is down; start it and run again")
+
+
+def teach_or_write(messages: Sequence[Message], sampling: Sampling) -> str:
+    """The teacher, who also writes new questions and answers them."""
+    text = messages[-1].content
+    if "Created Question" in text:
+        return f"Created Question: Story {sampling.seed}: Bob has 4 cups and breaks 1. How many are whole?"
+    return "4 - 1 = 3.\nThe answer is 3." if "Bob has 4 cups" in text else teach(messages, sampling)
+
+
+def guess_slowly(messages: Sequence[Message], sampling: Sampling) -> str:
+    """`guess` at about 40 questions a second, noting each request in a file for the test that reads them."""
+    time.sleep(0.025)
+    with open(os.environ["LEMA_TEST_ASKED"], "a") as file:
+        file.write(f"{content_id(messages[-1].content)}\n")
+    return guess(messages, sampling)

@@ -1,0 +1,113 @@
+"""Real fine-tuning on Ray Train with DeepSpeed: one worker and two, full and LoRA, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+from on_ray_config import small
+
+from lema_ray.config import RunConfig, parse_config
+from lema_ray.on_ray.trainer import train_arm, train_arms
+from lema_ray.records import Message, Span, TrainingExample
+from lema_ray.runs import RunFolder
+from lema_ray.saved_model import check_saved_model
+from lema_ray.training import TrainingFailed
+
+pytestmark = [pytest.mark.ray, pytest.mark.train, pytest.mark.usefixtures("cluster")]
+
+TRAINER = {"num_train_epochs": 2, "logging_steps": 1, "learning_rate": 0.001, "save_strategy": "no"}
+
+
+def _example(number: int) -> TrainingExample:
+    chance = random.Random(number)
+    a, b = chance.randrange(2, 99), chance.randrange(2, 99)
+    prompt = (Message("user", f"Tom has {a} apples and buys {b} more. How many are left?"),)
+    target = (Span(f"Step 1: {a}+{b}={a + b}\n"), Span("3-2=1\n", False), Span(f"The answer is {a + b}."))
+    return TrainingExample(f"row-{number}", prompt, target, "cot", f"q{number}")
+
+
+def _config(folder: Path, base: Path, batch: int, **train: Any) -> tuple[RunConfig, RunFolder]:
+    trainer = TRAINER | {"per_device_train_batch_size": batch} | train.pop("trainer", {})
+    config = parse_config(small(folder, train={"base": str(base), "trainer": trainer} | train))
+    run = RunFolder(config.folder)
+    for seed, arm in enumerate(("cot", "lema")):
+        rows = [_example(number) for number in range(100 * seed, 100 * seed + 48)]
+        run.write_records(rows, TrainingExample, "examples", arm, "train.parquet")
+        run.write_records(rows[:8], TrainingExample, "examples", arm, "dev.parquet")
+    return config, run
+
+
+def _losses(run: RunFolder, arm: str, name: str = "loss") -> list[float]:
+    return [entry[name] for entry in run.read_json("models", arm, "loss.json") if name in entry]
+
+
+def _weights(folder: str) -> Any:
+    from safetensors.numpy import load_file
+
+    return load_file(Path(folder) / "model.safetensors")
+
+
+@pytest.fixture(scope="module")
+def by_one_worker(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, cluster: None) -> RunFolder:
+    """Two arms, ZeRO-2, one worker; the second arm's directory holds what an interrupted run left there."""
+    config, run = _config(tmp_path_factory.mktemp("one"), tiny_model, batch=8)
+    run.write_text("half a model", "models", "lema", "model.safetensors")
+    run.write_text("half a model", "models", "lema.part", "model.safetensors")
+    counts = train_arms(config, run, ["cot", "lema"])
+    assert counts["cot"]["examples"] == 48 and counts["cot"]["steps"] == 12
+    assert 0 < counts["cot"]["learned_tokens"] < counts["cot"]["tokens"]
+    assert train_arms(config, run, ["cot", "lema"]) == counts
+    return run
+
+
+def test_one_worker_fine_tunes_two_arms_one_after_the_other(by_one_worker: RunFolder, tiny_model: Path) -> None:
+    for arm in ("cot", "lema"):
+        folder = by_one_worker.uri("models", arm)
+        check_saved_model(folder, str(tiny_model))
+        losses, dev = _losses(by_one_worker, arm), _losses(by_one_worker, arm, "eval_loss")
+        assert len(losses) == 12 and losses[-1] < losses[0] - 1 and dev[1] < dev[0]
+        assert json.loads((Path(folder) / "generation_config.json").read_text())["eos_token_id"] == 1
+        assert "examples | 48" in (Path(folder) / "README.md").read_text()
+        assert (Path(folder) / "chat_template.jinja").exists()
+    assert _losses(by_one_worker, "cot") != _losses(by_one_worker, "lema")
+    assert by_one_worker.files("models", suffix=".part") == [] and not by_one_worker.exists("models", "lema.part")
+
+
+def test_two_workers_with_zero3_learn_what_one_worker_learns(
+    tmp_path: Path, tiny_model: Path, by_one_worker: RunFolder
+) -> None:
+    config, run = _config(tmp_path, tiny_model, batch=4, workers=2, deepspeed="zero3")
+    train_arms(config, run, ["cot", "lema"])
+    for arm in ("cot", "lema"):
+        check_saved_model(run.uri("models", arm), str(tiny_model))
+        assert _losses(run, arm) == pytest.approx(_losses(by_one_worker, arm), rel=2e-3)
+
+
+def test_two_workers_with_zero2_learn_what_one_worker_learns(
+    tmp_path: Path, tiny_model: Path, by_one_worker: RunFolder
+) -> None:
+    config, run = _config(tmp_path, tiny_model, batch=4, workers=2, deepspeed="zero2")
+    train_arm(config, run, "cot")
+    assert _losses(run, "cot") == pytest.approx(_losses(by_one_worker, "cot"), rel=2e-3)
+
+
+def test_lora_saves_the_merged_model_and_keeps_the_adapter(tmp_path: Path, tiny_model: Path) -> None:
+    config, run = _config(tmp_path, tiny_model, batch=8, method="lora", lora={"r": 4}, trainer={"max_steps": 4})
+    assert train_arm(config, run, "cot")["steps"] == 4
+    folder = run.uri("models", "cot")
+    check_saved_model(folder, str(tiny_model))
+    assert run.exists("models", "cot", "adapter", "adapter_model.safetensors")
+    before, after = _weights(str(tiny_model)), _weights(folder)
+    changed = {name for name in before if abs(before[name] - after[name]).max() > 0}
+    assert changed == {name for name in before if "_proj" in name}
+
+
+def test_a_row_that_does_not_fit_is_refused_by_its_id_and_not_tried_again(tmp_path: Path, tiny_model: Path) -> None:
+    config, run = _config(tmp_path, tiny_model, batch=8, max_length=30)
+    with pytest.raises(TrainingFailed, match=r"^48 of 48 rows are longer than the 30 tokens .*row-\d+ \(\d+ tokens\)"):
+        train_arm(config, run, "cot")
+    assert not run.exists("models", "cot")
