@@ -1,0 +1,67 @@
+"""The one typed config, a section per stage; unknown keys are refused with the nearest right one.
+
+Every stage is handed its section and nothing more.
+"""
+
+from lema_ray.config.collect import (
+    CorrectorConfig,
+    GradingConfig,
+    ImportConfig,
+    QuestionsConfig,
+    RecipeConfig,
+    SourceConfig,
+    StudentConfig,
+)
+from lema_ray.config.engines import (
+    ActorsConfig,
+    EngineSpec,
+    OpenAISpec,
+    PriceConfig,
+    SamplingConfig,
+    ScriptedSpec,
+    VLLMSpec,
+)
+from lema_ray.config.load import load_config, parse_config
+from lema_ray.config.models import (
+    ArmConfig,
+    BuildConfig,
+    CotSource,
+    EvaluateConfig,
+    EvaluationSampling,
+    LoraSettings,
+    RowSource,
+    TrainConfig,
+)
+from lema_ray.config.run import RayConfig, RunConfig
+from lema_ray.config.section import ConfigError, Section
+
+__all__ = [
+    "ActorsConfig",
+    "ArmConfig",
+    "BuildConfig",
+    "ConfigError",
+    "CorrectorConfig",
+    "CotSource",
+    "EngineSpec",
+    "EvaluateConfig",
+    "EvaluationSampling",
+    "GradingConfig",
+    "ImportConfig",
+    "LoraSettings",
+    "OpenAISpec",
+    "PriceConfig",
+    "QuestionsConfig",
+    "RayConfig",
+    "RecipeConfig",
+    "RowSource",
+    "RunConfig",
+    "SamplingConfig",
+    "ScriptedSpec",
+    "Section",
+    "SourceConfig",
+    "StudentConfig",
+    "TrainConfig",
+    "VLLMSpec",
+    "load_config",
+    "parse_config",
+]

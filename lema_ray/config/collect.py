@@ -1,0 +1,93 @@
+"""From questions to corrections: `questions`, `students`, `writers`, `grading`, `corrector`, `recipe`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from lema_ray.config.engines import ActorsConfig, EngineSpec, SamplingConfig
+from lema_ray.config.section import Section
+from lema_ray.records import Task
+
+
+class SourceConfig(Section):
+    """Where questions come from: a named source, files (path, glob, s3://, gs://), a hub id, or a generator."""
+
+    source: str = Field(
+        description="gsm8k, math, math500, svamp, asdiv, mawps, csqa, files, hub, reasoning_gym, word_problems"
+    )
+    path: str | None = Field(None, description="file, directory or glob; a local copy for a named source")
+    hub_id: str | None = None
+    hub_config: str | None = None
+    split: str = "train"
+    fields: dict[str, str] = Field(
+        default_factory=dict, description="question, reference, solution, level, choices, id -> column in the file"
+    )
+    answer: Literal["auto", "plain", "gsm8k", "boxed", "letter"] = Field(
+        "auto", description="how the reference answer is pulled out of its column"
+    )
+    task: Task | None = Field(None, description="default: the named source's own, else arithmetic")
+    limit: int | None = Field(None, gt=0, description="take only the first N")
+    count: int = Field(1000, gt=0, description="how many a generator makes")
+    seed: int = 0
+    options: dict[str, Any] = Field(default_factory=dict, description="generator settings")
+
+
+class QuestionsConfig(Section):
+    """Questions to learn from and questions to be examined on. They may not overlap."""
+
+    train: SourceConfig
+    test: SourceConfig | None = None
+    overlap: Literal["refuse", "drop", "allow"] = Field(
+        "refuse", description="train questions that are in the test set"
+    )
+
+
+class StudentConfig(Section):
+    """One model whose attempts are collected."""
+
+    engine: EngineSpec
+    samples: int = Field(4, ge=1, description="attempts per question")
+    sampling: SamplingConfig = SamplingConfig()
+    few_shot: int = Field(0, ge=0, le=8, description="worked examples shown before the question")
+    actors: ActorsConfig = ActorsConfig()
+
+
+class ImportConfig(Section):
+    """Attempts that exist already, instead of sampling: a file with a question, a solution and perhaps more."""
+
+    path: str
+    fields: dict[str, str] = Field(
+        default_factory=dict, description="question, solution, reference, model -> column in the file"
+    )
+
+
+class GradingConfig(Section):
+    """How attempts are judged. `timeout_s` is per comparison, after which its process is killed."""
+
+    timeout_s: float = Field(5.0, gt=0)
+    processes: int = Field(1, ge=1)
+    actors: ActorsConfig = ActorsConfig(cpus=0.25)
+
+
+class CorrectorConfig(Section):
+    """The model that finds, explains and repairs mistakes."""
+
+    engine: EngineSpec
+    actors: ActorsConfig = Field(
+        ActorsConfig(cpus=0.25), description="an endpoint's actors only wait: little CPU, no GPU"
+    )
+
+
+class RecipeConfig(Section):
+    """The method, and its own settings."""
+
+    name: str = "lema"
+    sampling: SamplingConfig = Field(
+        SamplingConfig(temperature=0.0, max_tokens=1024), description="how the corrector generates"
+    )
+    corrections_per_question: int = Field(2, ge=1, description="at most so many distinct mistakes of a question")
+    tries: int = Field(1, ge=1, description="corrector calls per mistake until one passes the checks")
+    dedupe: bool = Field(True, description="the same wrong solution is corrected once")
+    options: dict[str, Any] = Field(default_factory=dict)

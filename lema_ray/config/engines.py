@@ -1,0 +1,97 @@
+"""Engines and the actors that hold them: `students.*.engine`, `corrector.engine`, `evaluate.engine`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from lema_ray.config.section import Section
+from lema_ray.records import Sampling
+
+
+class SamplingConfig(Section):
+    """How a model generates. `max_tokens` counts new tokens."""
+
+    temperature: float = Field(0.7, ge=0)
+    top_p: float = Field(1.0, gt=0, le=1)
+    max_tokens: int = Field(512, gt=0)
+    stop: tuple[str, ...] = ()
+
+    def with_seed(self, seed: int | None) -> Sampling:
+        """The record that engines take."""
+        return Sampling(self.temperature, self.top_p, self.max_tokens, self.stop, seed)
+
+
+class VLLMSpec(Section):
+    """A model served by vLLM inside our own actor, on CPU or GPU."""
+
+    type: Literal["vllm"] = "vllm"
+    model: str = Field(description="local directory, hub id, or a built-in name (lema_ray.models)")
+    lora: str | None = Field(None, description="adapter directory, served on top of the model")
+    dtype: str = "auto"
+    max_model_len: int | None = Field(None, gt=0, description="default: the model's own context length")
+    max_num_seqs: int = Field(128, gt=0, description="requests decoded together")
+    tensor_parallel_size: int = Field(1, gt=0)
+    gpu_memory_utilization: float = Field(0.9, gt=0, le=1)
+    cpu_kv_cache_gb: float = Field(1.0, gt=0)
+    in_process: bool | None = Field(
+        None, description="engine in the actor's own process (starts ten times faster); default: on CPU"
+    )
+    engine_args: dict[str, Any] = Field(default_factory=dict, description="any other vLLM engine argument")
+
+
+class PriceConfig(Section):
+    """What tokens cost, in money per million."""
+
+    input_per_million: float = Field(0.0, ge=0)
+    output_per_million: float = Field(0.0, ge=0)
+
+
+class OpenAISpec(Section):
+    """Any OpenAI-compatible endpoint. The key is read from the environment and never stored."""
+
+    type: Literal["openai"] = "openai"
+    model: str
+    base_url: str | None = Field(None, description="default: OPENAI_BASE_URL, else api.openai.com")
+    api_key_env: str = "OPENAI_API_KEY"
+    concurrency: int = Field(64, gt=0, description="requests in flight per actor")
+    timeout_s: float = Field(120.0, gt=0)
+    max_retries: int = Field(5, ge=0)
+    structured_output: bool = Field(False, description="ask for JSON by schema where a recipe can use it")
+    can_continue: bool = Field(False, description="the server continues a final assistant message (vLLM, SGLang)")
+    context_length: int | None = Field(None, gt=0)
+    prices: PriceConfig = PriceConfig()
+    launch: str | None = Field(
+        None, description="command that starts the server for the run's duration; {port} is filled in"
+    )
+    extra_body: dict[str, Any] = Field(default_factory=dict, description="sent with every request")
+
+
+class ScriptedSpec(Section):
+    """A first-class fake: completions come from a Python function of the request, for tests, plans and benchmarks."""
+
+    type: Literal["scripted"] = "scripted"
+    script: str = Field("lema_ray.engines.scripted:echo", description="module:function(messages, sampling) -> str")
+    model: str = "scripted"
+    latency_s: float = Field(0.0, ge=0)
+    concurrency: int = Field(1024, gt=0)
+    context_length: int | None = None
+
+
+EngineSpec = Annotated[VLLMSpec | OpenAISpec | ScriptedSpec, Field(discriminator="type")]
+
+
+class ActorsConfig(Section):
+    """How many actors hold this engine, and what each takes of the cluster."""
+
+    min: int = Field(1, ge=1)
+    max: int = Field(1, ge=1)
+    cpus: float = Field(1.0, ge=0)
+    gpus: float = Field(0.0, ge=0)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> ActorsConfig:
+        if self.max < self.min:
+            raise ValueError(f"max ({self.max}) is below min ({self.min})")
+        return self

@@ -1,0 +1,80 @@
+"""From corrections to examined models: `build`, `train`, `evaluate`."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import Field
+
+from lema_ray.config.engines import ActorsConfig, SamplingConfig
+from lema_ray.config.section import Section
+
+CotSource = Literal["solution", "right", "written"]
+RowSource = Literal["cot", "corrections", "revisions"]
+
+
+class ArmConfig(Section):
+    """One training set to compare: which rows, and matched to which other arm by rows or by tokens."""
+
+    rows: tuple[RowSource, ...] = ("cot", "corrections")
+    match: str | None = Field(None, description="name of the arm whose size this one takes")
+    by: Literal["rows", "tokens"] = "tokens"
+    parts: tuple[str, ...] | None = Field(
+        None, description="fields of a correction to learn, for ablations; default all"
+    )
+    corrections_share: float | None = Field(None, gt=0, lt=1, description="share of rows that are corrections")
+
+
+class BuildConfig(Section):
+    """Records to training sets."""
+
+    cot: tuple[CotSource, ...] = ("solution", "right")
+    cot_per_question: int = Field(2, ge=1)
+    arms: dict[str, ArmConfig] = Field(default_factory=lambda: {"cot": ArmConfig(rows=("cot",)), "lema": ArmConfig()})
+    dev_fraction: float = Field(0.05, ge=0, lt=1, description="of questions, held out to watch the loss")
+    near_duplicates: float | None = Field(
+        0.9, gt=0, le=1, description="Jaccard similarity that counts as a copy; null: off"
+    )
+    decontaminate_ngram: int | None = Field(13, gt=0, description="shared word n-gram with a test question; null: off")
+    too_long: Literal["refuse", "drop"] = "refuse"
+    exports: tuple[Literal["messages", "prompt_completion", "alpaca", "sharegpt", "openai"], ...] = ("messages",)
+
+
+class LoraSettings(Section):
+    """The paper's adapter: rank 64, alpha 16, dropout 0.05, all linear layers."""
+
+    r: int = Field(64, gt=0)
+    alpha: int = Field(16, gt=0)
+    dropout: float = Field(0.05, ge=0, lt=1)
+    target_modules: str | tuple[str, ...] = "all-linear"
+
+
+class TrainConfig(Section):
+    """Fine-tuning. `trainer` is handed to TRL's SFTConfig under its own names."""
+
+    base: str | None = Field(None, description="model to start from; default: the first vLLM student's")
+    method: Literal["full", "lora"] = "full"
+    lora: LoraSettings = LoraSettings()
+    workers: int = Field(1, ge=1)
+    cpus_per_worker: float = Field(1.0, gt=0)
+    gpus_per_worker: float = Field(0.0, ge=0)
+    deepspeed: str | None = Field("zero2", description="path of a DeepSpeed JSON, or a shipped one: zero2, zero3")
+    max_length: int | None = Field(None, gt=0, description="tokens; default: the model's context length")
+    trainer: dict[str, Any] = Field(default_factory=dict)
+
+
+class EvaluationSampling(SamplingConfig):
+    """One way of asking in evaluation; pass@1 is the mean over `samples`."""
+
+    name: str = "greedy"
+    temperature: float = Field(0.0, ge=0)
+    samples: int = Field(1, ge=1)
+
+
+class EvaluateConfig(Section):
+    """Held-out questions through the trained models."""
+
+    sampling: tuple[EvaluationSampling, ...] = (EvaluationSampling(),)
+    few_shot: int = Field(0, ge=0, le=8)
+    engine: dict[str, Any] = Field(default_factory=dict, description="overrides of the student's vLLM settings")
+    actors: ActorsConfig = ActorsConfig()

@@ -1,0 +1,55 @@
+"""The whole config of a run."""
+
+from __future__ import annotations
+
+from pydantic import Field, model_validator
+
+from lema_ray.config.collect import (
+    CorrectorConfig,
+    GradingConfig,
+    ImportConfig,
+    QuestionsConfig,
+    RecipeConfig,
+    StudentConfig,
+)
+from lema_ray.config.models import BuildConfig, EvaluateConfig, TrainConfig
+from lema_ray.config.section import Section
+
+
+class RayConfig(Section):
+    """Which cluster. `address: auto` joins a running one, else a local one is started."""
+
+    address: str | None = None
+    num_cpus: int | None = Field(
+        None, gt=0, description="logical CPUs of a local cluster; default: what the plan needs"
+    )
+
+
+class RunConfig(Section):
+    """A whole run."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
+    runs_dir: str = Field("runs", description="local folder, s3:// or gs://")
+    seed: int = 0
+    questions: QuestionsConfig
+    students: tuple[StudentConfig, ...] = ()
+    writers: tuple[StudentConfig, ...] = Field((), description="models whose right solutions become CoT data")
+    import_attempts: ImportConfig | None = None
+    grading: GradingConfig = GradingConfig()
+    corrector: CorrectorConfig
+    recipe: RecipeConfig = RecipeConfig()
+    build: BuildConfig = BuildConfig()
+    train: TrainConfig = TrainConfig()
+    evaluate: EvaluateConfig = EvaluateConfig()
+    ray: RayConfig = RayConfig()
+
+    @model_validator(mode="after")
+    def _someone_attempts(self) -> RunConfig:
+        if not self.students and self.import_attempts is None:
+            raise ValueError("nobody attempts the questions: add a student, or import_attempts.path")
+        return self
+
+    @property
+    def folder(self) -> str:
+        """The run folder."""
+        return f"{self.runs_dir.rstrip('/')}/{self.name}"
