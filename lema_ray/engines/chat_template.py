@@ -6,6 +6,7 @@ Used by the vLLM engine; the template is checked before any weights are loaded.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from lema_ray.engines import EngineUnavailable, RequestRefused
@@ -26,14 +27,19 @@ class ChatTemplate:
             raise EngineUnavailable(
                 f"{path}: the tokenizer has no chat template; add chat_template.jinja, or take the instruct variant"
             )
+        # The samples of one question ask with the same messages at the same time.
+        self._tokens = lru_cache(maxsize=256)(self._tokenize)
 
     def tokens(self, messages: Sequence[Message]) -> list[int]:
         """The prompt. A final assistant message is left open, to be continued from its last character.
 
         Raises `RequestRefused` when the template does not take these messages, or drops the text to be continued.
         """
+        return list(self._tokens(tuple(messages)))
+
+    def _tokenize(self, messages: tuple[Message, ...]) -> tuple[int, ...]:
         # The template writes the special tokens itself; a second beginning-of-text would harm.
-        return list(self.tokenizer(self._text(messages), add_special_tokens=False)["input_ids"])
+        return tuple(self.tokenizer(self._text(messages), add_special_tokens=False)["input_ids"])
 
     def _text(self, messages: Sequence[Message]) -> str:
         last = messages[-1]

@@ -32,8 +32,9 @@ from lema_ray.records import GradedQuestion, Question
 from lema_ray.runs import RunFolder
 
 TRAIN = ("questions", "train.parquet")
-BATCH_ROWS = 8
-"""Rows of one coroutine group. Small, so that an engine is refilled row by row and not in waves."""
+SMALLEST_BLOCK = 32
+BLOCKS_IN_FLIGHT = 8
+"""Blocks that one actor works on at once, so that an engine is refilled while the last rows of a block are running."""
 
 
 def collect(config: RunConfig, run: RunFolder, rows: int) -> dict[str, Any]:
@@ -60,6 +61,8 @@ def resumable(run: RunFolder) -> Iterator[None]:
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
+    # Each block in flight would read its process's memory map every second, which is large where an engine lives.
+    context.memory_usage_poll_interval_s = None
     context.checkpoint_config = CheckpointConfig(
         id_column="id", checkpoint_path=run.uri("checkpoint"), delete_checkpoint_on_success=False
     )
@@ -99,7 +102,7 @@ def _short(model: str) -> str:
 
 def block_rows(rows: int) -> int:
     """Rows per block: enough blocks to keep every stage busy in small runs, few enough files in large ones."""
-    return max(BATCH_ROWS * 4, min(1024, rows // 256))
+    return max(SMALLEST_BLOCK, min(1024, rows // 256))
 
 
 def _attempts(
@@ -122,11 +125,14 @@ def engine_pool(dataset: Dataset, engine: Any, actors: ActorsConfig, work: Work,
         EnginePool,
         fn_constructor_args=(engine, work, stage, progress),
         batch_format="pyarrow",
-        batch_size=BATCH_ROWS,
-        compute=ActorPoolStrategy(min_size=actors.min, max_size=actors.max, max_tasks_in_flight_per_actor=8),
+        # A whole block: Ray pickles every piece of every column apart, which took most of an actor's time at 8 rows.
+        batch_size=None,
+        compute=ActorPoolStrategy(
+            min_size=actors.min, max_size=actors.max, max_tasks_in_flight_per_actor=BLOCKS_IN_FLIGHT
+        ),
         num_cpus=actors.cpus,
         num_gpus=actors.gpus or None,
-        max_concurrency=8,
+        max_concurrency=BLOCKS_IN_FLIGHT,
         udf_modifying_row_count=False,
     )
 
@@ -137,7 +143,7 @@ def _grades(dataset: Dataset, config: RunConfig, progress: Any) -> Dataset:
         GradePool,
         fn_constructor_args=(config.grading, "grades", progress),
         batch_format="pyarrow",
-        batch_size=64,
+        batch_size=None,
         compute=ActorPoolStrategy(min_size=actors.min, max_size=actors.max),
         num_cpus=actors.cpus,
         udf_modifying_row_count=False,
