@@ -18,7 +18,10 @@ from lema_ray.config import ActorsConfig, ConfigError, RunConfig
 
 READING_CPUS = 0.25
 """CPUs of a task that only reads, slices or writes rows."""
-SPARE_CPUS = 2 * READING_CPUS
+READING_TASKS = 2
+"""Tasks that read at once, and that write at once. Blocks are small and quickly copied; each process more takes seconds
+to start, and at a quarter of a CPU Ray would start many."""
+SPARE_CPUS = READING_TASKS * READING_CPUS
 
 
 @dataclass(frozen=True, slots=True)

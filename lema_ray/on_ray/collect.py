@@ -23,7 +23,7 @@ from ray.data.checkpoint import CheckpointConfig
 from lema_ray.attempts import attempt_question
 from lema_ray.config import ActorsConfig, RunConfig, StudentConfig
 from lema_ray.corrections import correct_question
-from lema_ray.on_ray.cluster import READING_CPUS, check_plan, collect_pools
+from lema_ray.on_ray.cluster import READING_CPUS, READING_TASKS, check_plan, collect_pools
 from lema_ray.on_ray.pools import EnginePool, GradePool, Work, stage_error
 from lema_ray.on_ray.progress import Counted, open_progress, shown
 from lema_ray.on_ray.source import read_rows
@@ -49,7 +49,9 @@ def collect(config: RunConfig, run: RunFolder, rows: int) -> dict[str, Any]:
         with resumable(run), without_deprecations():
             dataset, stages = _pipeline(config, run, rows, progress)
             with shown(progress, stages, rows):
-                dataset.write_parquet(run.uri("collected"), ray_remote_args={"num_cpus": READING_CPUS})
+                dataset.write_parquet(
+                    run.uri("collected"), ray_remote_args={"num_cpus": READING_CPUS}, concurrency=READING_TASKS
+                )
     except Exception as error:
         raise ray.get(progress.failure.remote()) or stage_error(error) from None
     return {"seconds": round(time.monotonic() - start, 2), **asdict(count_collected(run))}

@@ -18,7 +18,7 @@ from ray.data.block import BlockMetadata
 from ray.data.datasource import ReadTask
 
 from lema_ray import arrow
-from lema_ray.on_ray.cluster import READING_CPUS
+from lema_ray.on_ray.cluster import READING_CPUS, READING_TASKS
 from lema_ray.on_ray.pools import to_rows
 from lema_ray.records import GradedQuestion
 from lema_ray.runs import RunFolder
@@ -88,4 +88,6 @@ class Rows(Datasource):  # type: ignore[misc]
 def read_rows(run: RunFolder, where: tuple[str, ...], record: type, rows: int) -> Dataset:
     """Records of the run folder as a dataset of `GradedQuestion` rows, in blocks of at most `rows`."""
     parts = list(slices(run, where, record, rows))
-    return ray.data.read_datasource(Rows(parts), override_num_blocks=len(parts), num_cpus=READING_CPUS)
+    return ray.data.read_datasource(
+        Rows(parts), override_num_blocks=len(parts), num_cpus=READING_CPUS, concurrency=READING_TASKS
+    )
