@@ -17,10 +17,13 @@ import ray
 
 from lema_ray import arrow
 from lema_ray.config import EngineSpec, GradingConfig
-from lema_ray.engines import Generate, open_engine
+from lema_ray.engines import Engine, Generate, open_engine
+from lema_ray.engines.replay import PaidEngine
 from lema_ray.errors import LemaError
 from lema_ray.grading import GradingPool
 from lema_ray.on_ray.progress import Counted, report
+from lema_ray.paid import PaidLog
+from lema_ray.paid_index import PaidIndex, read_index
 from lema_ray.records import GradedAttempt, GradedQuestion
 
 Work = Callable[[GradedQuestion, Generate], Awaitable[GradedQuestion]]
@@ -38,10 +41,14 @@ def from_rows(table: pa.Table) -> list[GradedQuestion]:
 
 
 class EnginePool:
-    """Holds one engine and runs one coroutine per row, so that the engine always has many requests at once."""
+    """Holds one engine and runs one coroutine per row, so that the engine always has many requests at once.
 
-    def __init__(self, spec: EngineSpec, work: Work, stage: str, progress: Any) -> None:
+    With `paid`, the index of the paid log, what the endpoint answers is kept there and not asked for again.
+    """
+
+    def __init__(self, spec: EngineSpec, work: Work, stage: str, progress: Any, paid: PaidIndex | None = None) -> None:
         self._engine = open_engine(spec)
+        self._paid = None if paid is None else _kept(self._engine, paid, stage)
         self._work = work
         self._report = (stage, progress)
         self._started: asyncio.Task[None] | None = None
@@ -62,7 +69,16 @@ class EnginePool:
         if self._started is None:
             self._started = asyncio.create_task(self._engine.start())
         await asyncio.shield(self._started)
-        return list(await asyncio.gather(*(self._work(graded, self._engine) for graded in rows)))
+        return list(await asyncio.gather(*(self._work(graded, self._engine_for(graded)) for graded in rows)))
+
+    def _engine_for(self, graded: GradedQuestion) -> Generate:
+        return self._engine if self._paid is None else self._paid.for_row(graded.question.id)
+
+
+def _kept(engine: Engine, paid: PaidIndex, stage: str) -> PaidEngine:
+    """An actor that Ray starts again has its old id, and by it finds what it received before it died."""
+    writer = str(ray.get_runtime_context().get_actor_id())
+    return PaidEngine(engine, PaidLog(paid.run, writer), paid + read_index(paid.run, writer=writer), stage)
 
 
 class GradePool:
