@@ -15,6 +15,7 @@ from lema_ray.config.collect import (
 from lema_ray.config.engines import (
     ActorsConfig,
     EngineSpec,
+    LimitsConfig,
     OpenAISpec,
     PriceConfig,
     SamplingConfig,
@@ -32,12 +33,13 @@ from lema_ray.config.models import (
     RowSource,
     TrainConfig,
 )
-from lema_ray.config.run import RayConfig, RunConfig
+from lema_ray.config.run import BudgetConfig, RayConfig, RunConfig
 from lema_ray.config.section import ConfigError, Section
 
 __all__ = [
     "ActorsConfig",
     "ArmConfig",
+    "BudgetConfig",
     "BuildConfig",
     "ConfigError",
     "CorrectorConfig",
@@ -47,6 +49,7 @@ __all__ = [
     "EvaluationSampling",
     "GradingConfig",
     "ImportConfig",
+    "LimitsConfig",
     "LoraSettings",
     "OpenAISpec",
     "PriceConfig",

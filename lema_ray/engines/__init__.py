@@ -13,6 +13,7 @@ from lema_ray.records import Completion, Dropped, Message, Sampling
 
 if TYPE_CHECKING:
     from lema_ray.config import EngineSpec
+    from lema_ray.engines.leases import Leases
 
 
 class Generate(Protocol):
@@ -61,8 +62,8 @@ class RequestRefused(Exception):
         return Dropped(stage, row, self.reason, self.detail, 1, paid.prompt_tokens, paid.completion_tokens, paid.cost)
 
 
-def open_engine(spec: EngineSpec) -> Engine:
-    """The engine that a config section describes, not yet started."""
+def open_engine(spec: EngineSpec, leases: Leases | None = None) -> Engine:
+    """The engine that a config section describes, not yet started. `leases` are an endpoint's, if others share it."""
     if spec.type == "vllm":
         from lema_ray.engines.vllm import VLLMEngine
 
@@ -70,7 +71,7 @@ def open_engine(spec: EngineSpec) -> Engine:
     if spec.type == "openai":
         from lema_ray.engines.openai import OpenAIEngine
 
-        return OpenAIEngine(spec)
+        return OpenAIEngine(spec, leases)
     from lema_ray.engines.scripted import ScriptedEngine
 
     return ScriptedEngine(spec)
