@@ -24,10 +24,11 @@ from lema_ray.attempts import attempt_question
 from lema_ray.config import ActorsConfig, OpenAISpec, RunConfig, StudentConfig
 from lema_ray.corrections import correct_question
 from lema_ray.on_ray.cluster import READING_CPUS, check_plan, collect_pools
-from lema_ray.on_ray.pools import EnginePool, GradePool, Work, stage_error
+from lema_ray.on_ray.limiter import open_limiters
+from lema_ray.on_ray.pools import EnginePool, GradePool, Paying, Work, stage_error
 from lema_ray.on_ray.progress import Counted, open_progress, shown
 from lema_ray.on_ray.source import read_rows
-from lema_ray.paid_index import PaidIndex, finished_rows, read_index
+from lema_ray.paid_index import finished_rows, read_index
 from lema_ray.recipes import open_recipe
 from lema_ray.records import GradedQuestion, Question
 from lema_ray.runs import RunFolder
@@ -81,28 +82,26 @@ def without_deprecations() -> Iterator[None]:
 def _pipeline(config: RunConfig, run: RunFolder, rows: int, progress: Any) -> tuple[Dataset, list[str]]:
     where, record = (("questions", "attempts"), GradedQuestion) if config.import_attempts else (TRAIN, Question)
     dataset = read_rows(run, where, record, block_rows(rows))
-    paid = _received(config, run)
+    paying = _paying(config, run)
     stages = []
     for student in config.students:
         stages.append(f"attempts {_short(student.engine.model)}")
-        dataset = _attempts(dataset, student, config.seed, stages[-1], progress, paid)
+        dataset = _attempts(dataset, student, config.seed, stages[-1], progress, paying)
     for writer in config.writers:
         stages.append(f"solutions {_short(writer.engine.model)}")
-        dataset = _attempts(dataset, writer, config.seed, stages[-1], progress, paid, origin="written")
+        dataset = _attempts(dataset, writer, config.seed, stages[-1], progress, paying, origin="written")
     dataset = _grades(dataset, config, progress)
     work = partial(correct_question, recipe=open_recipe(config.recipe))
     dataset = engine_pool(
-        dataset, config.corrector.engine, config.corrector.actors, work, "corrections", progress, paid
+        dataset, config.corrector.engine, config.corrector.actors, work, "corrections", progress, paying
     )
     return dataset, [*stages, "grades", "corrections"]
 
 
-def _received(config: RunConfig, run: RunFolder) -> PaidIndex | None:
-    """What endpoints have answered for rows that are not finished; None when nobody is paid."""
-    engines = [s.engine for s in (*config.students, *config.writers)] + [config.corrector.engine]
-    if not any(isinstance(engine, OpenAISpec) for engine in engines):
-        return None
-    return read_index(run, finished_rows(run))
+def _paying(config: RunConfig, run: RunFolder) -> Paying | None:
+    """What was received for rows that are not finished, and the limiters; None when nobody is paid."""
+    limiters = open_limiters(config, run)
+    return None if limiters is None else Paying(read_index(run, finished_rows(run)), limiters)
 
 
 def _short(model: str) -> str:
@@ -120,7 +119,7 @@ def _attempts(
     seed: int,
     stage: str,
     progress: Any,
-    paid: PaidIndex | None,
+    paying: Paying | None,
     origin: str = "sampled",
 ) -> Dataset:
     work: Work = partial(
@@ -132,7 +131,7 @@ def _attempts(
         seed=seed,
         origin=origin,  # type: ignore[arg-type]
     )
-    return engine_pool(dataset, student.engine, student.actors, work, stage, progress, paid)
+    return engine_pool(dataset, student.engine, student.actors, work, stage, progress, paying)
 
 
 def engine_pool(
@@ -142,12 +141,12 @@ def engine_pool(
     work: Work,
     stage: str,
     progress: Any,
-    paid: PaidIndex | None = None,
+    paying: Paying | None = None,
 ) -> Dataset:
-    """The dataset through a pool of actors that hold this engine; an endpoint's answers are kept if `paid` is given."""
+    """The dataset through a pool of actors that hold this engine; `paying` is for endpoints."""
     return dataset.map_batches(
         EnginePool,
-        fn_constructor_args=(engine, work, stage, progress, paid if isinstance(engine, OpenAISpec) else None),
+        fn_constructor_args=(engine, work, stage, progress, paying if isinstance(engine, OpenAISpec) else None),
         batch_format="pyarrow",
         batch_size=BATCH_ROWS,
         compute=ActorPoolStrategy(min_size=actors.min, max_size=actors.max, max_tasks_in_flight_per_actor=8),

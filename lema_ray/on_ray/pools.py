@@ -9,18 +9,19 @@ import asyncio
 import errno
 import os
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 import ray
 
 from lema_ray import arrow
-from lema_ray.config import EngineSpec, GradingConfig
+from lema_ray.config import EngineSpec, GradingConfig, OpenAISpec
 from lema_ray.engines import Engine, Generate, open_engine
 from lema_ray.engines.replay import PaidEngine
 from lema_ray.errors import LemaError
 from lema_ray.grading import GradingPool
+from lema_ray.on_ray.limiter import shared_leases
 from lema_ray.on_ray.progress import Counted, report
 from lema_ray.paid import PaidLog
 from lema_ray.paid_index import PaidIndex, read_index
@@ -40,15 +41,24 @@ def from_rows(table: pa.Table) -> list[GradedQuestion]:
     return arrow.from_table(GradedQuestion, table)
 
 
+@dataclass(frozen=True, slots=True)
+class Paying:
+    """What the actors of endpoints share: where answers are kept, and the actor with the limits and the budget."""
+
+    paid: PaidIndex
+    limiters: Any
+
+
 class EnginePool:
     """Holds one engine and runs one coroutine per row, so that the engine always has many requests at once.
 
-    With `paid`, the index of the paid log, what the endpoint answers is kept there and not asked for again.
+    With `paying` the engine is an endpoint: it leases from the run's limiters, and its answers are in the paid log.
     """
 
-    def __init__(self, spec: EngineSpec, work: Work, stage: str, progress: Any, paid: PaidIndex | None = None) -> None:
-        self._engine = open_engine(spec)
-        self._paid = None if paid is None else _kept(self._engine, paid, stage)
+    def __init__(self, spec: EngineSpec, work: Work, stage: str, progress: Any, paying: Paying | None = None) -> None:
+        leases = shared_leases(paying.limiters, spec) if paying and isinstance(spec, OpenAISpec) else None
+        self._engine = open_engine(spec, leases)
+        self._paid = None if leases is None or paying is None else _kept(self._engine, paying.paid, stage)
         self._work = work
         self._report = (stage, progress)
         self._started: asyncio.Task[None] | None = None
