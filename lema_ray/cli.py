@@ -157,7 +157,7 @@ def _flow(config: Path, overrides: list[str] | None) -> Flow:
 def _dry_run(config: RunConfig) -> None:
     import yaml
 
-    from lema_ray.plan import dry_run
+    from lema_ray.estimate import dry_run
 
     print(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
     print(dry_run(config))
