@@ -60,6 +60,25 @@ def run(
 
 
 @app.command()
+def estimate(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    probe: Annotated[int, typer.Option(help="calls to pay for at each endpoint, for a narrower range")] = 0,
+) -> None:
+    """Requests, tokens, time and money of a run as ranges, before anything is spent."""
+    from contextlib import ExitStack
+    from tempfile import mkdtemp
+
+    from lema_ray.estimate import estimate as estimated
+    from lema_ray.on_ray.flow import launched_config
+    from lema_ray.runs import RunFolder
+
+    loaded = _load(config, overrides)
+    with ExitStack() as stack:
+        print(estimated(launched_config(loaded, RunFolder(mkdtemp()), stack) if probe else loaded, probe)[0])
+
+
+@app.command()
 def collect(config: ConfigFile, overrides: Overrides = None) -> None:
     """Sample attempts, grade them, and have the mistakes corrected."""
     flow = _flow(config, overrides)
