@@ -161,6 +161,16 @@ def evolve(
     print(evolve_run(_load(config, overrides), count))
 
 
+@app.command(
+    "fault-server", context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+)
+def fault_server(context: typer.Context) -> None:
+    """An OpenAI-compatible server that fails on purpose; `lema fault-server --help` has its options."""
+    from lema_ray.demo.server import main as serve
+
+    serve(context.args)
+
+
 def _load(config: Path, overrides: list[str] | None) -> RunConfig:
     from lema_ray.config import load_config
 
