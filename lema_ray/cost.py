@@ -47,8 +47,8 @@ def price_of(spec: OpenAISpec) -> Price:
     for provider in listed["providers"]:
         found = provider["models"].get(spec.model)
         if provider["host"] in host and found:
-            half = 0.5 if spec.batch else 1.0
-            source = f"{provider['source']}, {provider['date']}" + (", batch: half" if spec.batch else "")
+            half = 1.0 if spec.batch is None else 0.5
+            source = f"{provider['source']}, {provider['date']}" + (", batch: half" if spec.batch is not None else "")
             return Price(found["input"] * half, found["output"] * half, source)
     return Price()
 

@@ -24,7 +24,7 @@ def probe(asked: Sequence[Asking], count: int) -> dict[str, Probed]:
 
 
 async def _probe(asking: Asking, count: int) -> Probed | None:
-    engine = open_engine(asking.engine)
+    engine = open_engine(asking.engine.model_copy(update={"batch": None}))
     await engine.start()
     try:
         sampling = asking.sampling.with_seed(0)

@@ -41,7 +41,7 @@ def test_a_cost_is_the_price_to_a_tenth_of_a_billionth(prompt: int, said: int, l
 def test_the_list_is_dated_and_a_config_goes_before_it() -> None:
     listed = price_of(OpenAISpec(model="gpt-4o"))
     assert (listed.input_per_million, listed.output_per_million) == (2.5, 10.0) and "2026" in listed.source
-    assert price_of(OpenAISpec(model="gpt-4o", batch=True)).output_per_million == 5.0
+    assert price_of(OpenAISpec(model="gpt-4o", batch={})).output_per_million == 5.0
     assert price_of(OpenAISpec(model="gpt-4o", prices=PriceConfig(input_per_million=1))).output_per_million == 0
     assert price_of(OpenAISpec(model="gpt-4o", base_url="http://127.0.0.1:1/v1")).source == "no price is known"
 

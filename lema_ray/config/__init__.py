@@ -14,6 +14,7 @@ from lema_ray.config.collect import (
 )
 from lema_ray.config.engines import (
     ActorsConfig,
+    BatchConfig,
     EngineSpec,
     LimitsConfig,
     OpenAISpec,
@@ -39,6 +40,7 @@ from lema_ray.config.section import ConfigError, Section
 __all__ = [
     "ActorsConfig",
     "ArmConfig",
+    "BatchConfig",
     "BudgetConfig",
     "BuildConfig",
     "ConfigError",

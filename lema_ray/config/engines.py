@@ -69,6 +69,15 @@ class LimitsConfig(Section):
     concurrency: int | None = Field(None, gt=0, description="requests in flight; default: per actor x actors")
 
 
+class BatchConfig(Section):
+    """How calls become batches. A file is submitted once no call came for `gather_s`, or when it is full."""
+
+    gather_s: float = Field(30.0, gt=0)
+    poll_s: float = Field(60.0, gt=0)
+    max_requests: int = Field(20_000, gt=0, le=50_000)
+    rows: int = Field(2_048, gt=0, description="questions that wait for one batch together")
+
+
 class OpenAISpec(Section):
     """Any OpenAI-compatible endpoint. The key is read from the environment and never stored."""
 
@@ -84,7 +93,7 @@ class OpenAISpec(Section):
     can_continue: bool = Field(False, description="the server continues a final assistant message (vLLM, SGLang)")
     context_length: int | None = Field(None, gt=0)
     prices: PriceConfig | None = Field(None, description="default: the shipped list's (lema_ray/prices.yaml)")
-    batch: bool = Field(False, description="the Batch API: half the price, up to a day")
+    batch: BatchConfig | None = Field(None, description="ask through the Batch API: half the price, up to a day")
     launch: str | None = Field(
         None, description="command that starts the server for the run's duration; {port} is filled in"
     )

@@ -32,6 +32,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from lema_ray.demo.annotated import AnnotatedTeacher
+from lema_ray.demo.batches import Batches
 from lema_ray.demo.completions import MODEL, ChatRequest, Reply, chunks, complete, count_tokens
 from lema_ray.demo.faults import CONTENT, NAMES, Faults, parse_faults
 from lema_ray.demo.faulty import CutOff, ResettableHTTP, error, late, peer_is_allowed, refused, spoil
@@ -58,6 +59,8 @@ class ServerOptions:
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     rate_headers: bool = False
+    batch_s: float = 1.0
+    batch_expired: float = 0.0
 
 
 class TeacherServer:
@@ -70,7 +73,9 @@ class TeacherServer:
         self.limit = TrueLimit(options.requests_per_minute, options.tokens_per_minute)
         self._rng = Random(options.seed)
         self._numbers = itertools.count(1)
+        batches = Batches(self._batch_line, options.batch_s, lambda: self._rng.random() < options.batch_expired)
         routes = [
+            *batches.routes,
             Route("/v1/models", self.models),
             Route("/v1/chat/completions", self.chat, methods=["POST"]),
             Route("/stats", self.stats),
@@ -116,6 +121,14 @@ class TeacherServer:
         extra = self.options.faults.seconds_of(fault) if fault in ("slow", "hang") else 0.0
         await asyncio.sleep(self.options.latency_s + extra)
         return fault, refused(fault, self.options.retry_after_s) or self._completion(request, fault)
+
+    def _batch_line(self, request: ChatRequest) -> tuple[int, dict[str, Any]]:
+        """The status and body of one line of a batch; a fault of the connection is an error of the server there."""
+        fault = self.options.faults.draw(self._rng)
+        self.outcomes[f"batch {fault}"] += 1
+        if fault == "ok" or fault in CONTENT:
+            return 200, self.complete(request, fault)
+        return 500, {"error": {"message": f"The server had an error ({fault}).", "type": "server_error", "code": None}}
 
     def _refusal(self, http: Request) -> Response | None:
         if peer_is_allowed(http, self.options.api_key):
@@ -182,6 +195,10 @@ def read_options(arguments: list[str]) -> ServerOptions:
     parser.add_argument("--requests-per-minute", type=int, help="a limit that is enforced over any 60 s")
     parser.add_argument("--tokens-per-minute", type=int, help="the same for tokens, in and out")
     parser.add_argument("--rate-headers", action="store_true", help="tell clients of it in x-ratelimit headers")
+    parser.add_argument("--batch-s", type=float, default=1.0, help="how long a batch takes")
+    parser.add_argument(
+        "--batch-expired", type=float, default=0.0, help="share of a batch's lines that it never reaches"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the faults")
     given = vars(parser.parse_args(arguments))
     variable = given.pop("api_key_env")

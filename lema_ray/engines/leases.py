@@ -13,6 +13,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from lema_ray.cost import Budget
 from lema_ray.engines import EngineUnavailable, RequestRefused
 from lema_ray.limiter import Grant, Limiter, Settled, Want
 from lema_ray.rates import SLACK_S
@@ -121,17 +122,18 @@ class Leases:
         self._waiting.clear()
 
 
-def lease_seconds(spec: OpenAISpec) -> float:
-    """After how long a lease can only be a dead client's."""
-    return spec.timeout_s + 30.0
+def limiter_for(spec: OpenAISpec, concurrency: int, budget: Budget) -> Limiter:
+    """A limiter that knows nothing yet. A batch's requests are all open at once, and for as long as a day."""
+    if spec.batch is None:
+        return Limiter(spec.limits, concurrency, spec.timeout_s + 30.0, budget, time.time)
+    limiter = Limiter(spec.limits, 10**9, 26 * 3600.0, budget, time.time)
+    limiter.slots.limit = 10.0**9
+    return limiter
 
 
 def own_leases(spec: OpenAISpec) -> Leases:
     """Leases of a limiter for this engine alone, without a budget."""
-    from lema_ray.cost import Budget
-
-    concurrency = spec.limits.concurrency or spec.concurrency
-    limiter = Limiter(spec.limits, concurrency, lease_seconds(spec), Budget(), time.time)
+    limiter = limiter_for(spec, spec.limits.concurrency or spec.concurrency, Budget())
 
     async def exchange(client: str, settled: Sequence[Settled], wants: Sequence[Want]) -> Grant:
         return limiter.exchange(client, settled, wants)

@@ -118,7 +118,7 @@ class OpenAIEngine:
                 raw = await self._client.chat.completions.with_raw_response.create(**request)
             told = read_told(raw.headers)
             reply = raw.parse()
-            used, outcome = _usage(reply), "ok"
+            used, outcome = usage_of(reply), "ok"
             self._estimate.learn(size, used[0])
         except Exception as error:
             told, outcome = _told_by(error), sign_of(error) or "failed"
@@ -230,7 +230,7 @@ class OpenAIEngine:
         choices = getattr(reply, "choices", None)
         if not choices or choices[0].message is None:
             raise RequestRefused("malformed_reply", explain(str(reply), self._key))
-        choice, used = choices[0], _usage(reply)
+        choice, used = choices[0], usage_of(reply)
         # JSON can carry halves of characters, which no file takes.
         text = (choice.message.content or "").encode("utf-8", "replace").decode()
         finish_reason: FinishReason = "length" if choice.finish_reason == "length" else "stop"
@@ -248,7 +248,8 @@ class OpenAIEngine:
         return completion
 
 
-def _usage(reply: Any) -> tuple[int, int]:
+def usage_of(reply: Any) -> tuple[int, int]:
+    """Input and output tokens that a reply was charged for; zero where it does not say."""
     usage = getattr(reply, "usage", None)
     return (usage.prompt_tokens or 0, usage.completion_tokens or 0) if usage else (0, 0)
 

@@ -148,7 +148,7 @@ def engine_pool(
         EnginePool,
         fn_constructor_args=(engine, work, stage, progress, paying if isinstance(engine, OpenAISpec) else None),
         batch_format="pyarrow",
-        batch_size=BATCH_ROWS,
+        batch_size=engine.batch.rows if isinstance(engine, OpenAISpec) and engine.batch else BATCH_ROWS,
         compute=ActorPoolStrategy(min_size=actors.min, max_size=actors.max, max_tasks_in_flight_per_actor=8),
         num_cpus=actors.cpus,
         num_gpus=actors.gpus or None,

@@ -15,7 +15,7 @@ import ray
 
 from lema_ray.config import ActorsConfig, OpenAISpec, RunConfig
 from lema_ray.cost import Budget
-from lema_ray.engines.leases import Exchange, Leases, lease_seconds
+from lema_ray.engines.leases import Exchange, Leases, limiter_for
 from lema_ray.limiter import Grant, Limiter, Settled, Want
 from lema_ray.paid import read_paid
 from lema_ray.rates import SAVE_S
@@ -39,7 +39,7 @@ class Endpoint:
     def limiter(self, budget: Budget) -> Limiter:
         """A limiter that knows nothing yet."""
         concurrency = self.spec.limits.concurrency or self.spec.concurrency * self.actors
-        return Limiter(self.spec.limits, concurrency, lease_seconds(self.spec), budget, time.time)
+        return limiter_for(self.spec, concurrency, budget)
 
 
 def endpoint_name(spec: OpenAISpec) -> str:

@@ -57,7 +57,7 @@ class EnginePool:
 
     def __init__(self, spec: EngineSpec, work: Work, stage: str, progress: Any, paying: Paying | None = None) -> None:
         leases = shared_leases(paying.limiters, spec) if paying and isinstance(spec, OpenAISpec) else None
-        self._engine = open_engine(spec, leases)
+        self._engine = open_engine(spec, leases, paying.paid.run if paying else None)
         self._paid = None if leases is None or paying is None else _kept(self._engine, paying.paid, stage)
         self._work = work
         self._report = (stage, progress)

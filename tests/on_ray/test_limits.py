@@ -77,3 +77,18 @@ def test_a_run_stops_at_its_budget_and_goes_on_when_it_is_raised(cluster, make_c
     paid = list(read_paid(flow.run))
     assert len(paid) == total.corrections + total.drops == len({p.key for p in paid}), "nothing was paid twice"
     assert total.cost == sum(p.completion.cost for p in paid) == counts["cost"], "to the last bit"
+
+
+def test_corrections_in_batches_are_the_corrections(cluster, make_config, tmp_path: Path) -> None:
+    with running(ServerOptions(batch_s=1.0)) as url:
+        flow = Flow(
+            make_config(name="batched", corrector={"engine": teacher(url, batch={"gather_s": 2, "poll_s": 0.2})})
+        )
+        flow.questions()
+        counts = flow.collect()
+        assert 1 <= len(flow.run.files("paid", "batches")) <= 3, "and not one for each eight rows"
+        one_by_one = Flow(make_config(name="plain", corrector={"engine": teacher(url)}))
+        one_by_one.questions()
+        assert {k: v for k, v in one_by_one.collect().items() if k != "seconds"} == {
+            k: v for k, v in counts.items() if k != "seconds"
+        }
