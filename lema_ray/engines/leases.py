@@ -60,6 +60,11 @@ class Leases:
         self._settled.append(settled)
         self._wake()
 
+    @property
+    def waiting(self) -> int:
+        """Calls that wait for a lease."""
+        return len(self._waiting)
+
     async def close(self) -> None:
         """Settle what is left and stop asking."""
         while self._settled and self._task is not None and not self._task.done():

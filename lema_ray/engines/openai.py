@@ -139,6 +139,12 @@ class OpenAIEngine:
             return RequestRefused("connection_lost", explain(str(error.__cause__ or error), self._key))
         return request_failure(error, self.base_url, self.spec, self._key)
 
+    @property
+    def waiting(self) -> str:
+        """What its calls wait for."""
+        waiting = 0 if self._leases is None else self._leases.waiting
+        return f"{waiting} leases of its limits, and else for {self.base_url} to answer"
+
     def _leased(self) -> Leases:
         if self._leases is None:
             self._leases = own_leases(self.spec)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -25,7 +26,13 @@ from lema_ray.on_ray.limiter import shared_leases
 from lema_ray.on_ray.progress import Counted, report
 from lema_ray.paid import PaidLog
 from lema_ray.paid_index import PaidIndex, read_index
-from lema_ray.records import GradedAttempt, GradedQuestion
+from lema_ray.records import Dropped, GradedAttempt, GradedQuestion
+
+ROW_TRIES = 2
+"""Times that a row's work may fail for a reason that nobody foresaw."""
+WATCH_S = 10.0
+STALLED_S = 300.0
+"""A row that takes longer is reported, with its actor and what it waits for."""
 
 Work = Callable[[GradedQuestion, Generate], Awaitable[GradedQuestion]]
 
@@ -62,6 +69,7 @@ class EnginePool:
         self._work = work
         self._report = (stage, progress)
         self._started: asyncio.Task[None] | None = None
+        self._since: dict[str, float] = {}
 
     async def __call__(self, batch: pa.Table) -> pa.Table:
         stage, progress = self._report
@@ -78,11 +86,50 @@ class EnginePool:
     async def _answered(self, rows: list[GradedQuestion]) -> list[GradedQuestion]:
         if self._started is None:
             self._started = asyncio.create_task(self._engine.start())
+            self._watch = asyncio.create_task(self._watching())
         await asyncio.shield(self._started)
-        return list(await asyncio.gather(*(self._work(graded, self._engine_for(graded)) for graded in rows)))
+        return list(await asyncio.gather(*map(self._done, rows)))
+
+    async def _done(self, graded: GradedQuestion) -> GradedQuestion:
+        """One row's work. A row that it fails on again and again is given up, with the error, and not the run."""
+        row, error = graded.question.id, None
+        self._since[row] = time.monotonic()
+        try:
+            for _ in range(ROW_TRIES):
+                try:
+                    return await self._work(graded, self._engine_for(graded))
+                except Exception as failure:
+                    # An error of the machine has a number, and is nobody's row.
+                    if isinstance(failure, LemaError) or getattr(failure, "errno", None):
+                        raise
+                    error = failure
+        finally:
+            self._since.pop(row, None)
+        drop = Dropped(self._report[0].split()[0], row, "poison_row", f"{type(error).__name__}: {error}"[:300])
+        return replace(graded, drops=(*graded.drops, drop))
+
+    async def _watching(self) -> None:
+        """Tell the driver of rows that nothing came of for long, and what they wait for."""
+        stage, progress = self._report
+        while True:
+            await asyncio.sleep(WATCH_S)
+            late = [row for row, since in self._since.items() if time.monotonic() - since > STALLED_S]
+            told = describe_stall(late, ray.get_runtime_context().get_actor_id(), waiting_for(self._engine))
+            progress.stalled.remote(stage, f"{os.getpid()}", told if late else None)
 
     def _engine_for(self, graded: GradedQuestion) -> Generate:
         return self._engine if self._paid is None else self._paid.for_row(graded.question.id)
+
+
+def waiting_for(engine: Engine) -> str:
+    """What the calls of an engine wait for, where it can tell."""
+    return str(getattr(engine, "waiting", f"{engine.model} to answer"))
+
+
+def describe_stall(rows: list[str], actor: str, waiting: str) -> str:
+    """One line about rows without progress."""
+    shown = ", ".join(rows[:5]) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
+    return f"no progress for {STALLED_S:g} s on {len(rows)} rows ({shown}) in actor {actor[:8]}, waiting for {waiting}"
 
 
 def _kept(engine: Engine, paid: PaidIndex, stage: str) -> PaidEngine:
