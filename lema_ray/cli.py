@@ -60,6 +60,25 @@ def run(
 
 
 @app.command()
+def estimate(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    probe: Annotated[int, typer.Option(help="calls to pay for at each endpoint, for a narrower range")] = 0,
+) -> None:
+    """Requests, tokens, time and money of a run as ranges, before anything is spent."""
+    from contextlib import ExitStack
+    from tempfile import mkdtemp
+
+    from lema_ray.estimate import estimate as estimated
+    from lema_ray.on_ray.flow import launched_config
+    from lema_ray.runs import RunFolder
+
+    loaded = _load(config, overrides)
+    with ExitStack() as stack:
+        print(estimated(launched_config(loaded, RunFolder(mkdtemp()), stack) if probe else loaded, probe)[0])
+
+
+@app.command()
 def collect(config: ConfigFile, overrides: Overrides = None) -> None:
     """Sample attempts, grade them, and have the mistakes corrected."""
     flow = _flow(config, overrides)
@@ -142,6 +161,16 @@ def evolve(
     print(evolve_run(_load(config, overrides), count))
 
 
+@app.command(
+    "fault-server", context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []}
+)
+def fault_server(context: typer.Context) -> None:
+    """An OpenAI-compatible server that fails on purpose; `lema fault-server --help` has its options."""
+    from lema_ray.demo.server import main as serve
+
+    serve(context.args)
+
+
 def _load(config: Path, overrides: list[str] | None) -> RunConfig:
     from lema_ray.config import load_config
 
@@ -157,7 +186,7 @@ def _flow(config: Path, overrides: list[str] | None) -> Flow:
 def _dry_run(config: RunConfig) -> None:
     import yaml
 
-    from lema_ray.plan import dry_run
+    from lema_ray.estimate import dry_run
 
     print(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
     print(dry_run(config))

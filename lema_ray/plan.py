@@ -1,31 +1,58 @@
-"""What a run will ask for, before anything is asked: rows, calls, tokens, money, and the first full prompts.
+"""What a run will ask for, before anything is asked: calls, tokens, time and money.
 
-Called by `--dry-run` and by `doctor`. Every figure that is not counted is a range, and says what it rests on.
+Called by `estimate`. Every figure that is not counted is a range, and says what it rests on; a probe narrows it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from lema_ray.attempts import solve_prompt
-from lema_ray.config import OpenAISpec, RunConfig
+from lema_ray.config import LimitsConfig, OpenAISpec, RunConfig, SamplingConfig
+from lema_ray.cost import price_of
 from lema_ray.recipes.lema import correction_prompt
 from lema_ray.records import Message, Question
 
 CHARACTERS_PER_TOKEN = 3.5
 """English text with numbers, for an estimate without loading a tokenizer."""
 
+Range = tuple[float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Asking:
+    """One stage that calls a model: how often at least and at most, and a sample of its prompts."""
+
+    stage: str
+    engine: Any
+    actors: int
+    calls: tuple[int, int]
+    prompts: tuple[tuple[Message, ...], ...]
+    sampling: SamplingConfig
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """What an endpoint did with a few prompts: tokens (least, most) and seconds per call."""
+
+    prompt_tokens: Range
+    completion_tokens: Range
+    seconds: Range
+
 
 @dataclass(frozen=True, slots=True)
 class CallPlan:
-    """Requests of one stage and their tokens, from the least to the most."""
+    """Requests of one stage and what they come to, from the least to the most. `seconds` None: not known."""
 
     stage: str
     calls: tuple[int, int]
-    prompt_tokens: tuple[int, int]
-    completion_tokens: tuple[int, int]
-    cost: tuple[float, float]
+    prompt_tokens: Range
+    completion_tokens: Range
+    cost: Range
+    seconds: Range | None
+    price: str
 
 
 def estimate_tokens(messages: Sequence[Message]) -> int:
@@ -33,88 +60,83 @@ def estimate_tokens(messages: Sequence[Message]) -> int:
     return int(sum(len(m.content) for m in messages) / CHARACTERS_PER_TOKEN) + 1
 
 
-def plan_calls(config: RunConfig, rows: int, sample: Sequence[Question], corrector_prompt: int) -> list[CallPlan]:
-    """The plan of each stage that calls a model, for `rows` questions of which some are at hand as `sample`."""
-    prompt = sum(estimate_tokens(solve_prompt(q)) for q in sample) // max(len(sample), 1)
-    plans = []
+def askings(config: RunConfig, rows: int, sample: Sequence[Question]) -> list[Asking]:
+    """The stages of collect that call a model, for `rows` questions of which some are at hand as `sample`."""
+    found = []
     for role, students in (("attempts", config.students), ("solutions", config.writers)):
-        for student in students:
-            calls = rows * student.samples
-            plans.append(
-                _calls(
-                    f"{role} {student.engine.model}",
-                    student.engine,
-                    (calls, calls),
-                    prompt,
-                    student.sampling.max_tokens,
-                )
-            )
+        for s in students:
+            prompts = tuple(solve_prompt(question, s.few_shot) for question in sample)
+            calls = (rows * s.samples, rows * s.samples)
+            found.append(Asking(f"{role} {s.engine.model}", s.engine, s.actors.max, calls, prompts, s.sampling))
     most = rows * min(config.recipe.corrections_per_question, sum(s.samples for s in config.students) or 1)
-    most *= config.recipe.tries
-    sampling = config.recipe.sampling
-    plans.append(_calls("corrections", config.corrector.engine, (0, most), corrector_prompt, sampling.max_tokens))
-    return plans
+    # The corrector's prompt holds an attempt, which does not exist yet: the reference solution stands in for it.
+    shown = tuple(correction_prompt(q, q.solution or f"Step 1: The answer is {q.reference}.") for q in sample)
+    corrector, calls = config.corrector, (0, most * config.recipe.tries)
+    return [
+        *found,
+        Asking("corrections", corrector.engine, corrector.actors.max, calls, shown, config.recipe.sampling),
+    ]
 
 
-def _calls(stage: str, engine: object, calls: tuple[int, int], prompt: int, max_tokens: int) -> CallPlan:
-    low, high = calls
-    prompts = (low * prompt, high * prompt)
-    completions = (low, high * max_tokens)
-    prices = engine.prices if isinstance(engine, OpenAISpec) else None
-
-    def cost(k: int) -> float:
-        if prices is None:
-            return 0.0
-        return (prompts[k] * prices.input_per_million + completions[k] * prices.output_per_million) / 1e6
-
-    return CallPlan(stage, calls, prompts, completions, (cost(0), cost(1)))
+def plan_calls(asked: Sequence[Asking], probed: Mapping[str, Probed]) -> list[CallPlan]:
+    """The plan of each stage; `probed` by stage."""
+    return [_plan(asking, probed.get(asking.stage)) for asking in asked]
 
 
-def describe(plans: Sequence[CallPlan], rows: int) -> str:
+def _plan(asking: Asking, probed: Probed | None) -> CallPlan:
+    lengths = [estimate_tokens(prompt) for prompt in asking.prompts] or [1]
+    mean = sum(lengths) / len(lengths)
+    prompt = probed.prompt_tokens if probed else (mean, mean)
+    completion = probed.completion_tokens if probed else (1, asking.sampling.max_tokens)
+    (low, high), spec = asking.calls, asking.engine
+    prompts, completions = (low * prompt[0], high * prompt[1]), (low * completion[0], high * completion[1])
+    if not isinstance(spec, OpenAISpec):
+        return CallPlan(asking.stage, asking.calls, prompts, completions, (0.0, 0.0), None, "not an endpoint")
+    price = price_of(spec)
+    costs = [price.cost(round(p), round(c)) for p, c in zip(prompts, completions, strict=True)]
+    seconds = tuple(_seconds(asking, k, prompts[k], completions[k], probed) for k in (0, 1))
+    known = (seconds[0], seconds[1]) if probed or seconds[1] > 0 else None
+    return CallPlan(asking.stage, asking.calls, prompts, completions, (costs[0], costs[1]), known, price.source)
+
+
+def _seconds(asking: Asking, k: int, prompts: float, completions: float, probed: Probed | None) -> float:
+    """How long the endpoint's limits, and its latency at full concurrency, make the calls take."""
+    limits: LimitsConfig = asking.engine.limits
+    per_minute = (
+        (asking.calls[k], limits.requests_per_minute),
+        (prompts, limits.input_tokens_per_minute),
+        (completions, limits.output_tokens_per_minute),
+        (prompts + completions, limits.tokens_per_minute),
+    )
+    bounds = [60 * amount / limit for amount, limit in per_minute if limit]
+    if probed:
+        concurrency = limits.concurrency or asking.engine.concurrency * asking.actors
+        bounds.append(asking.calls[k] * probed.seconds[k] / concurrency)
+    return max(bounds, default=0.0)
+
+
+def describe(plans: Sequence[CallPlan], rows: int, probes: int = 0) -> str:
     """The plan as a table of text."""
-    lines = [f"questions: {rows}", f"{'stage':<40}{'calls':>20}{'prompt tokens':>26}{'new tokens':>26}{'cost':>20}"]
+    head = ("calls", "prompt tokens", "new tokens", "seconds", "money")
+    lines = [f"questions: {rows}", f"{'stage':<34}" + "".join(f"{h:>22}" for h in head)]
     for plan in plans:
         cells = (
             _range(plan.calls, "{:,}"),
-            _range(plan.prompt_tokens, "{:,}"),
-            _range(plan.completion_tokens, "{:,}"),
+            _range(plan.prompt_tokens, "{:,.0f}"),
+            _range(plan.completion_tokens, "{:,.0f}"),
+            _range(plan.seconds, "{:,.0f}") if plan.seconds else "not known",
             _range(plan.cost, "{:,.2f}"),
         )
-        lines.append(f"{plan.stage[:39]:<40}{cells[0]:>20}{cells[1]:>26}{cells[2]:>26}{cells[3]:>20}")
+        lines.append(f"{plan.stage[:33]:<34}" + "".join(f"{cell:>22}" for cell in cells))
     total = (sum(p.cost[0] for p in plans), sum(p.cost[1] for p in plans))
-    lines.append(f"money, at the configured prices: {_range(total, '{:,.2f}')}")
-    lines.append("the least: no attempt is wrong, answers of one token; the most: all are, and answers use max_tokens")
+    lines.append(f"money: {_range(total, '{:,.2f}')}")
+    lines += [f"price of {plan.stage}: {plan.price}" for plan in plans if plan.price != "not an endpoint"]
+    lines.append("the least: no attempt is wrong; the most: all are")
+    seen = f"lengths and latency: the least and the most of {probes} probes a stage"
+    lines.append(seen if probes else "new tokens: from one to max_tokens a call; seconds: what the limits allow")
     return "\n".join(lines)
 
 
-def _range(pair: tuple[float, float], form: str) -> str:
+def _range(pair: Range, form: str) -> str:
     low, high = (form.format(value) for value in pair)
     return low if low == high else f"{low} - {high}"
-
-
-def dry_run(config: RunConfig, sample_size: int = 100) -> str:
-    """The plan and the first full prompts, from reading the training questions and nothing else."""
-    from lema_ray.questions import read_questions
-
-    rows = 0
-    sample: list[Question] = []
-    for _, item in read_questions(config.questions.train, config.seed):
-        if isinstance(item, Question):
-            rows += 1
-            sample += [item] if len(sample) < sample_size else []
-    first = sample[0]
-    student = solve_prompt(first, config.students[0].few_shot if config.students else 0)
-    # The corrector's prompt holds an attempt, which does not exist yet: the reference solution stands in for it.
-    corrector = correction_prompt(first, first.solution or f"Step 1: The answer is {first.reference}.")
-    plans = plan_calls(config, rows, sample, estimate_tokens(corrector))
-    shown = [
-        show_prompt("first prompt to the student", student),
-        show_prompt("first prompt to the corrector", corrector),
-    ]
-    return "\n".join([describe(plans, rows), "", *shown])
-
-
-def show_prompt(title: str, messages: Sequence[Message]) -> str:
-    """A full prompt as it will be sent."""
-    turns = "\n".join(f"[{m.role}]\n{m.content}" for m in messages)
-    return f"--- {title} ---\n{turns}\n"

@@ -126,14 +126,20 @@ class RunFolder:
 
 
 def open_run(config: RunConfig) -> RunFolder:
-    """The folder of a run, made or found again. Raises `ConfigError` when it belongs to another config."""
+    """The folder of a run, made or found again. Raises `ConfigError` when it belongs to another config.
+
+    The budget is not part of what a run is: raising it is how a run that reached it goes on.
+    """
     run = RunFolder(config.folder)
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     if not run.exists("config.yaml"):
         run.write_text(text, "config.yaml")
         return run
     found = yaml.safe_load(run.read_text("config.yaml"))
-    differing = list(_differences(found, yaml.safe_load(text)))
+    wanted = yaml.safe_load(text)
+    differing = [d for d in _differences(found, wanted) if not d.startswith("budget.")]
+    if not differing and found != wanted:
+        run.write_text(text, "config.yaml")
     if differing:
         shown = "\n  ".join(differing[:20])
         raise ConfigError(

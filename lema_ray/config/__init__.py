@@ -14,7 +14,9 @@ from lema_ray.config.collect import (
 )
 from lema_ray.config.engines import (
     ActorsConfig,
+    BatchConfig,
     EngineSpec,
+    LimitsConfig,
     OpenAISpec,
     PriceConfig,
     SamplingConfig,
@@ -32,12 +34,14 @@ from lema_ray.config.models import (
     RowSource,
     TrainConfig,
 )
-from lema_ray.config.run import RayConfig, RunConfig
+from lema_ray.config.run import BudgetConfig, RayConfig, RunConfig
 from lema_ray.config.section import ConfigError, Section
 
 __all__ = [
     "ActorsConfig",
     "ArmConfig",
+    "BatchConfig",
+    "BudgetConfig",
     "BuildConfig",
     "ConfigError",
     "CorrectorConfig",
@@ -47,6 +51,7 @@ __all__ = [
     "EvaluationSampling",
     "GradingConfig",
     "ImportConfig",
+    "LimitsConfig",
     "LoraSettings",
     "OpenAISpec",
     "PriceConfig",

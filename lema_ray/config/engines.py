@@ -42,10 +42,40 @@ class VLLMSpec(Section):
 
 
 class PriceConfig(Section):
-    """What tokens cost, in money per million."""
+    """What tokens cost, in money per million; or what a server of one's own costs, in GPU hours."""
 
     input_per_million: float = Field(0.0, ge=0)
     output_per_million: float = Field(0.0, ge=0)
+    gpu_hour: float | None = Field(None, ge=0, description="money per GPU and hour, instead of prices per token")
+    gpus: int = Field(1, ge=1)
+    tokens_per_second: float = Field(0.0, ge=0, description="new tokens that all its GPUs make together")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> PriceConfig:
+        if self.gpu_hour is not None and (self.input_per_million or self.output_per_million):
+            raise ValueError("give gpu_hour or prices per million tokens, not both")
+        if self.gpu_hour is not None and not self.tokens_per_second:
+            raise ValueError("gpu_hour needs tokens_per_second: how many new tokens the server makes")
+        return self
+
+
+class LimitsConfig(Section):
+    """What an endpoint allows the whole cluster, over any minute. Default: what its headers say, else nothing."""
+
+    requests_per_minute: float | None = Field(None, gt=0)
+    input_tokens_per_minute: float | None = Field(None, gt=0)
+    output_tokens_per_minute: float | None = Field(None, gt=0)
+    tokens_per_minute: float | None = Field(None, gt=0, description="input and output together")
+    concurrency: int | None = Field(None, gt=0, description="requests in flight; default: per actor x actors")
+
+
+class BatchConfig(Section):
+    """How calls become batches. A file is submitted once no call came for `gather_s`, or when it is full."""
+
+    gather_s: float = Field(30.0, gt=0)
+    poll_s: float = Field(60.0, gt=0)
+    max_requests: int = Field(20_000, gt=0, le=50_000)
+    rows: int = Field(2_048, gt=0, description="questions that wait for one batch together")
 
 
 class OpenAISpec(Section):
@@ -56,12 +86,14 @@ class OpenAISpec(Section):
     base_url: str | None = Field(None, description="default: OPENAI_BASE_URL, else api.openai.com")
     api_key_env: str = "OPENAI_API_KEY"
     concurrency: int = Field(64, gt=0, description="requests in flight per actor")
-    timeout_s: float = Field(120.0, gt=0)
+    limits: LimitsConfig = LimitsConfig()
+    timeout_s: float = Field(120.0, gt=0, description="for a whole reply, to its last byte")
     max_retries: int = Field(5, ge=0)
     structured_output: bool = Field(False, description="ask for JSON by schema where a recipe can use it")
     can_continue: bool = Field(False, description="the server continues a final assistant message (vLLM, SGLang)")
     context_length: int | None = Field(None, gt=0)
-    prices: PriceConfig = PriceConfig()
+    prices: PriceConfig | None = Field(None, description="default: the shipped list's (lema_ray/prices.yaml)")
+    batch: BatchConfig | None = Field(None, description="ask through the Batch API: half the price, up to a day")
     launch: str | None = Field(
         None, description="command that starts the server for the run's duration; {port} is filled in"
     )

@@ -25,6 +25,13 @@ class RayConfig(Section):
     )
 
 
+class BudgetConfig(Section):
+    """What a run may spend on endpoints. It stops at the cap with everything kept, and goes on once it is raised."""
+
+    money: float | None = Field(None, ge=0, description="in the currency of the prices")
+    tokens: int | None = Field(None, ge=0, description="input and output together")
+
+
 class RunConfig(Section):
     """A whole run."""
 
@@ -41,6 +48,7 @@ class RunConfig(Section):
     build: BuildConfig = BuildConfig()
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    budget: BudgetConfig = BudgetConfig()
     ray: RayConfig = RayConfig()
 
     @model_validator(mode="after")

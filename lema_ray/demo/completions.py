@@ -54,10 +54,10 @@ def _tokens(text: str) -> list[str]:
     return re.findall(r"\s*(?:\w+|[^\w\s])", text)
 
 
-def complete(request: ChatRequest, reply: Reply, number: int) -> dict[str, Any]:
+def complete(request: ChatRequest, reply: Reply, number: int, as_json: bool = False) -> dict[str, Any]:
     """The chat completion object that answers a request, under the model's name that it asked for."""
     messages = [m.to_record() for m in request.messages]
-    as_json = (request.response_format or {}).get("type") == "json_schema"
+    as_json = as_json or (request.response_format or {}).get("type") == "json_schema"
     text = reply(messages, as_json)
     pieces, limit = _tokens(text), request.max_completion_tokens or request.max_tokens
     finish = "length" if limit and len(pieces) > limit else "stop"

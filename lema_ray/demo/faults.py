@@ -1,48 +1,82 @@
-"""What goes wrong at real endpoints, injected on purpose into the demo's server by chance and seed."""
+"""Which request meets which fault: shares by name, drawn by seed in the order of arrival. Used by the fault server."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
 
-NAMES = ("rate_429", "rate_500", "disconnect", "malformed", "slow")
+CONNECTION = {
+    "rate_429": "HTTP 429 with Retry-After",
+    "rate_429_bare": "HTTP 429 without it",
+    "rate_500": "HTTP 500",
+    "rate_503": "HTTP 503",
+    "hang": "no reply for a long time (share:seconds)",
+    "reset": "the connection is reset",
+    "disconnect": "a few bytes, then the end",
+    "cut": "most of the reply, or of the stream, then the end",
+    "slow_bytes": "the reply a few bytes at a time (share:seconds)",
+    "malformed": "half a JSON document",
+    "wrong_json": "JSON of another shape",
+    "slow": "the right reply, late (share:seconds)",
+}
+CONTENT = {
+    "prose": "the answer's JSON with friendly words around it",
+    "fence": "the answer's JSON in a code fence",
+    "other_json": "an answer with other fields than were asked for",
+    "empty": "an empty answer",
+    "refusal": "a refusal",
+    "content_filter": "an answer that the filter ended",
+    "length": "an answer cut at its length",
+    "wrong_model": "an answer by a model of another name",
+    "huge": "an answer of a megabyte",
+}
+NAMES = (*CONNECTION, *CONTENT)
+SECONDS = {"slow": 1.0, "hang": 600.0, "slow_bytes": 5.0}
 
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """The share of requests that meet each fault; the rest are served. `slow` requests wait `slow_s` seconds first."""
+    """The share of requests that meet each fault; the rest are served."""
 
-    rate_429: float = 0.0
-    rate_500: float = 0.0
-    disconnect: float = 0.0
-    malformed: float = 0.0
-    slow: float = 0.0
-    slow_s: float = 1.0
+    shares: tuple[tuple[str, float], ...] = ()
+    seconds: tuple[tuple[str, float], ...] = tuple(SECONDS.items())
 
     def draw(self, rng: Random) -> str:
         """The fault of the next request, `ok` for none."""
         drawn = rng.random()
-        for name in NAMES:
-            drawn -= getattr(self, name)
+        for name, share in self.shares:
+            drawn -= share
             if drawn < 0:
                 return name
         return "ok"
 
+    def seconds_of(self, name: str) -> float:
+        """How long a fault that takes time takes."""
+        return dict(self.seconds)[name]
+
 
 def parse_faults(text: str) -> Faults:
-    """Faults from `rate_429=0.1,slow=0.05:2.0`. Raises `ValueError` that names the part that is wrong."""
+    """Faults from `rate_429=0.1,slow=0.05:2.0`; `all=0.3` spreads a share evenly over all of them.
+
+    Raises `ValueError` that names the part that is wrong.
+    """
     shares: dict[str, float] = {}
+    seconds = dict(SECONDS)
     for part in filter(None, (p.strip() for p in text.split(","))):
         name, _, value = part.partition("=")
-        share, colon, seconds = value.partition(":")
-        if name not in NAMES or (colon and name != "slow"):
-            raise ValueError(f"fault {part!r}: expected one of {', '.join(NAMES)} as name=share, or slow=share:seconds")
-        shares[name] = _share(part, share)
+        share, colon, duration = value.partition(":")
+        if name not in (*NAMES, "all") or (colon and name not in SECONDS):
+            timed = ", ".join(SECONDS)
+            raise ValueError(
+                f"fault {part!r}: expected name=share (name=share:seconds for {timed}); {', '.join(NAMES)}"
+            )
+        for one in NAMES if name == "all" else (name,):
+            shares[one] = _share(part, share) / (len(NAMES) if name == "all" else 1)
         if colon:
-            shares["slow_s"] = _number(part, seconds)
-    if sum(shares.get(name, 0.0) for name in NAMES) > 1:
+            seconds[name] = _number(part, duration)
+    if sum(shares.values()) > 1 + 1e-9:
         raise ValueError(f"faults {text!r}: the shares add up to more than 1")
-    return Faults(**shares)
+    return Faults(tuple(shares.items()), tuple(seconds.items()))
 
 
 def _share(part: str, text: str) -> float:

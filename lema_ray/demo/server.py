@@ -1,9 +1,9 @@
-"""The demo's teachers as a real OpenAI-compatible HTTP server on loopback.
+"""The demo's teachers as an OpenAI-compatible HTTP server on loopback, with all that goes wrong at real ones.
 
-`python -m lema_ray.demo.server --port 8123` serves `/v1/models` and `/v1/chat/completions` (whole or streamed), and
+`lema fault-server --port 8123` serves `/v1/models`, `/v1/chat/completions` (whole or streamed), the Batch API, and
 `/stats`, which counts requests by outcome. It is the rule-based teacher, which knows the demo's word problems, or with
-`--solutions FILE` the annotated one, which knows that file's questions. Faults, latency and a key can be switched on,
-so that what an API does to a pipeline is tested over a real connection. Needs the extra `serve`.
+`--solutions FILE` the annotated one, which knows that file's questions. Faults (`faults`), a rate limit, latency and
+a key can be switched on, so that what an API does to a pipeline is tested over a real connection. Needs extra `serve`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,9 +32,12 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from lema_ray.demo.annotated import AnnotatedTeacher
-from lema_ray.demo.completions import MODEL, ChatRequest, Reply, chunks, complete
-from lema_ray.demo.faults import Faults, parse_faults
+from lema_ray.demo.batches import Batches
+from lema_ray.demo.completions import MODEL, ChatRequest, Reply, chunks, complete, count_tokens
+from lema_ray.demo.faults import CONTENT, NAMES, Faults, parse_faults
+from lema_ray.demo.faulty import CutOff, ResettableHTTP, error, late, peer_is_allowed, refused, spoil
 from lema_ray.demo.teacher import reply
+from lema_ray.demo.true_limit import TrueLimit
 from lema_ray.errors import LemaError
 
 
@@ -53,15 +56,11 @@ class ServerOptions:
     error_rate: float = 0.0
     seed: int = 0
     solutions: str | None = None
-
-
-class Disconnect(Response):
-    """Promises more than it sends and hangs up."""
-
-    async def __call__(self, scope: Any, receive: Any, send: Callable[[Any], Awaitable[None]]) -> None:
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"4096")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": b'{"id": "chatcmpl', "more_body": True})
+    requests_per_minute: int | None = None
+    tokens_per_minute: int | None = None
+    rate_headers: bool = False
+    batch_s: float = 1.0
+    batch_expired: float = 0.0
 
 
 class TeacherServer:
@@ -71,9 +70,12 @@ class TeacherServer:
         self.options = options
         self.model, self._reply = _teacher(options)
         self.outcomes = Counter[str]()
+        self.limit = TrueLimit(options.requests_per_minute, options.tokens_per_minute)
         self._rng = Random(options.seed)
         self._numbers = itertools.count(1)
+        batches = Batches(self._batch_line, options.batch_s, lambda: self._rng.random() < options.batch_expired)
         routes = [
+            *batches.routes,
             Route("/v1/models", self.models),
             Route("/v1/chat/completions", self.chat, methods=["POST"]),
             Route("/stats", self.stats),
@@ -86,13 +88,17 @@ class TeacherServer:
         return self._refusal(http) or JSONResponse({"object": "list", "data": [card]})
 
     async def stats(self, http: Request) -> Response:
-        """Chat requests so far, and how many had which outcome: `ok`, `slow`, a status code or a fault."""
-        return JSONResponse({"requests": self.outcomes.total(), "outcomes": dict(self.outcomes)})
+        """Chat requests so far by outcome: `ok`, a status code, `limited` or a fault; and what the rate limit saw."""
+        counts = {"requests": self.outcomes.total(), "outcomes": dict(self.outcomes)}
+        limited = self.options.requests_per_minute or self.options.tokens_per_minute
+        return JSONResponse(counts | ({"limit": self.limit.report()} if limited else {}))
 
     async def chat(self, http: Request) -> Response:
         """One chat completion, or one of the things that go wrong."""
         outcome, response = await self._respond(http)
         self.outcomes[outcome] += 1
+        if self.options.rate_headers:
+            response.headers.update(self.limit.headers())
         return response
 
     async def _respond(self, http: Request) -> tuple[str, Response]:
@@ -103,36 +109,49 @@ class TeacherServer:
         except ValidationError as problem:
             first = problem.errors()[0]
             where = ".".join(map(str, first["loc"])) or "body"
-            return "400", _error(400, "invalid_request_error", f"{where}: {first['msg']}")
+            return "400", error(400, "invalid_request_error", f"{where}: {first['msg']}")
         if request.model != self.model:
             what = f"The model {request.model!r} does not exist; use {self.model!r}."
-            return "404", _error(404, "not_found_error", what)
+            return "404", error(404, "not_found_error", what)
+        wait = self.limit.admit(sum(count_tokens(m.to_record().content) for m in request.messages))
+        if wait > 0:
+            headers = {"Retry-After": f"{wait:.3f}"}
+            return "limited", error(429, "rate_limit_error", "The rate limit of a minute is reached.", headers)
         fault = self.options.faults.draw(self._rng)
-        await asyncio.sleep(self.options.latency_s + (self.options.faults.slow_s if fault == "slow" else 0.0))
-        return self._failure(fault) or (fault, self._completion(request))
+        extra = self.options.faults.seconds_of(fault) if fault in ("slow", "hang") else 0.0
+        await asyncio.sleep(self.options.latency_s + extra)
+        return fault, refused(fault, self.options.retry_after_s) or self._completion(request, fault)
+
+    def _batch_line(self, request: ChatRequest) -> tuple[int, dict[str, Any]]:
+        """The status and body of one line of a batch; a fault of the connection is an error of the server there."""
+        fault = self.options.faults.draw(self._rng)
+        self.outcomes[f"batch {fault}"] += 1
+        if fault == "ok" or fault in CONTENT:
+            return 200, self.complete(request, fault)
+        return 500, {"error": {"message": f"The server had an error ({fault}).", "type": "server_error", "code": None}}
 
     def _refusal(self, http: Request) -> Response | None:
-        key = self.options.api_key
-        if key is None or http.headers.get("authorization") == f"Bearer {key}":
+        if peer_is_allowed(http, self.options.api_key):
             return None
-        return _error(401, "authentication_error", "Incorrect API key provided.")
+        return error(401, "authentication_error", "Incorrect API key provided.")
 
-    def _failure(self, fault: str) -> tuple[str, Response] | None:
-        if fault == "rate_429":
-            headers = {"Retry-After": f"{self.options.retry_after_s:g}"}
-            return "429", _error(429, "rate_limit_error", "Too many requests; wait a little.", headers)
-        if fault == "rate_500":
-            return "500", _error(500, "server_error", "The server had an error.")
-        if fault == "disconnect":
-            return fault, Disconnect()
-        malformed = Response('{"id": "chatcmpl', media_type="application/json")
-        return (fault, malformed) if fault == "malformed" else None
+    def complete(self, request: ChatRequest, fault: str = "ok") -> dict[str, Any]:
+        """The completion object for a request, spoilt by a fault of content."""
+        as_json = fault in ("prose", "fence")
+        completion = complete(request, self._reply, next(self._numbers), as_json)
+        self.limit.count(completion["usage"]["completion_tokens"])
+        return spoil(fault, completion) if fault in CONTENT else completion
 
-    def _completion(self, request: ChatRequest) -> Response:
-        completion = complete(request, self._reply, next(self._numbers))
+    def _completion(self, request: ChatRequest, fault: str) -> Response:
+        completion = self.complete(request, fault)
         if request.stream:
-            return StreamingResponse(chunks(completion), media_type="text/event-stream")
-        return JSONResponse(completion)
+            pieces = list(chunks(completion))
+            kept = pieces[: len(pieces) // 2] if fault == "cut" else pieces
+            return StreamingResponse(iter(kept), media_type="text/event-stream")
+        whole = JSONResponse(completion)
+        if fault == "cut":
+            return CutOff(bytes(whole.body), 0.8)
+        return late(bytes(whole.body), self.options.faults.seconds_of(fault)) if fault == "slow_bytes" else whole
 
 
 def _teacher(options: ServerOptions) -> tuple[str, Reply]:
@@ -142,15 +161,16 @@ def _teacher(options: ServerOptions) -> tuple[str, Reply]:
     return teacher.model, teacher.reply
 
 
-def _error(status: int, kind: str, message: str, headers: dict[str, str] | None = None) -> Response:
-    return JSONResponse({"error": {"message": message, "type": kind, "param": None, "code": None}}, status, headers)
+def _server(teacher: TeacherServer, log_level: str) -> uvicorn.Server:
+    config = uvicorn.Config(teacher.app, http=ResettableHTTP, log_level=log_level, timeout_graceful_shutdown=1)
+    return uvicorn.Server(config)
 
 
 @contextmanager
 def running(options: ServerOptions) -> Iterator[str]:
     """The server in a thread of this process, for tests and benchmarks: yields its base URL, stops it afterwards."""
     with socket.create_server(("127.0.0.1", options.port)) as listener:
-        server = uvicorn.Server(uvicorn.Config(TeacherServer(options).app, log_level="error"))
+        server = _server(TeacherServer(options), "critical")
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
         thread.start()
         while not server.started and thread.is_alive():
@@ -164,14 +184,21 @@ def running(options: ServerOptions) -> Iterator[str]:
 
 def read_options(arguments: list[str]) -> ServerOptions:
     """The options of a command line; a wrong one ends the program with what is wrong."""
-    parser = argparse.ArgumentParser(prog="python -m lema_ray.demo.server", description="The demo's teachers.")
+    parser = argparse.ArgumentParser(prog="lema fault-server", description=__doc__.splitlines()[0])
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
     parser.add_argument("--api-key-env", help="environment variable with the key that clients must send")
-    parser.add_argument("--faults", default="", help="e.g. rate_429=0.1,rate_500=0.05,disconnect=0.02,slow=0.05:2.0")
+    parser.add_argument("--faults", default="", help=f"name=share,...: all, {', '.join(NAMES)}")
     parser.add_argument("--latency-s", type=float, default=0.0)
     parser.add_argument("--retry-after-s", type=float, default=1.0)
     parser.add_argument("--error-rate", type=float, default=0.0, help="share of replies with a wrong number")
     parser.add_argument("--solutions", help="file of worked solutions to correct from, instead of the demo's rules")
+    parser.add_argument("--requests-per-minute", type=int, help="a limit that is enforced over any 60 s")
+    parser.add_argument("--tokens-per-minute", type=int, help="the same for tokens, in and out")
+    parser.add_argument("--rate-headers", action="store_true", help="tell clients of it in x-ratelimit headers")
+    parser.add_argument("--batch-s", type=float, default=1.0, help="how long a batch takes")
+    parser.add_argument(
+        "--batch-expired", type=float, default=0.0, help="share of a batch's lines that it never reaches"
+    )
     parser.add_argument("--seed", type=int, default=0, help="of the faults")
     given = vars(parser.parse_args(arguments))
     variable = given.pop("api_key_env")
@@ -184,16 +211,16 @@ def read_options(arguments: list[str]) -> ServerOptions:
     return ServerOptions(faults=faults, api_key=os.environ[variable] if variable else None, **given)
 
 
-def main() -> None:
+def main(arguments: list[str] | None = None) -> None:
     """Serve until stopped; the first line printed says where."""
-    options = read_options(sys.argv[1:])
+    options = read_options(sys.argv[1:] if arguments is None else arguments)
     try:
         teacher = TeacherServer(options)
     except LemaError as problem:
         sys.exit(f"error: {problem}")
     listener = socket.create_server(("127.0.0.1", options.port))
     print(f"{teacher.model} at http://127.0.0.1:{listener.getsockname()[1]}/v1", flush=True)
-    uvicorn.Server(uvicorn.Config(teacher.app, log_level="warning")).run(sockets=[listener])
+    _server(teacher, "warning").run(sockets=[listener])
 
 
 if __name__ == "__main__":

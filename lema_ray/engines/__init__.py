@@ -13,6 +13,8 @@ from lema_ray.records import Completion, Dropped, Message, Sampling
 
 if TYPE_CHECKING:
     from lema_ray.config import EngineSpec
+    from lema_ray.engines.leases import Leases
+    from lema_ray.runs import RunFolder
 
 
 class Generate(Protocol):
@@ -61,16 +63,20 @@ class RequestRefused(Exception):
         return Dropped(stage, row, self.reason, self.detail, 1, paid.prompt_tokens, paid.completion_tokens, paid.cost)
 
 
-def open_engine(spec: EngineSpec) -> Engine:
-    """The engine that a config section describes, not yet started."""
+def open_engine(spec: EngineSpec, leases: Leases | None = None, run: RunFolder | None = None) -> Engine:
+    """The engine that a config section describes, not yet started.
+
+    `leases` are an endpoint's, if others share it; `run` is where an engine that submits batches notes them.
+    """
     if spec.type == "vllm":
         from lema_ray.engines.vllm import VLLMEngine
 
         return VLLMEngine(spec)
     if spec.type == "openai":
+        from lema_ray.engines.batch import BatchEngine
         from lema_ray.engines.openai import OpenAIEngine
 
-        return OpenAIEngine(spec)
+        return OpenAIEngine(spec, leases) if spec.batch is None else BatchEngine(spec, leases, run)
     from lema_ray.engines.scripted import ScriptedEngine
 
     return ScriptedEngine(spec)

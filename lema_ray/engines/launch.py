@@ -109,3 +109,14 @@ def _stop(server: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             continue
     server.wait()
+    deadline = time.monotonic() + STOP_TIMEOUT_S
+    while _has_members(server.pid) and time.monotonic() < deadline:
+        time.sleep(0.02)
+
+
+def _has_members(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True

@@ -1,12 +1,13 @@
 """What an endpoint's failure means: for this request (`RequestRefused`) or for everybody (`EngineUnavailable`).
 
-Called by the openai engine, after the client's own retries. What an endpoint says is shortened and the key taken out.
+Called by the openai engine. What an endpoint says is shortened and the key taken out.
 """
 
 from __future__ import annotations
 
+import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from lema_ray.engines import EngineUnavailable, RequestRefused
 
@@ -45,7 +46,7 @@ def request_failure(error: Exception, url: str, spec: OpenAISpec, key: str) -> E
 
     if isinstance(error, openai.APIStatusError):
         return _status_failure(error, url, spec, key)
-    if isinstance(error, openai.APITimeoutError) and not _never_connected(error):
+    if _timed_out(error):
         return RequestRefused("timeout", f"{url} gave no reply in {spec.timeout_s:g} s, {spec.max_retries + 1} times")
     if isinstance(error, openai.APIConnectionError):
         cause = explain(str(error.__cause__ or error), key)
@@ -53,10 +54,43 @@ def request_failure(error: Exception, url: str, spec: OpenAISpec, key: str) -> E
     return RequestRefused("malformed_reply", explain(f"{type(error).__name__}: {error}", key))
 
 
-def _never_connected(error: Exception) -> bool:
+def _timed_out(error: Exception) -> bool:
     import httpx2
+    import openai
 
-    return isinstance(error.__cause__, httpx2.ConnectTimeout)
+    if isinstance(error, openai.APITimeoutError):
+        return not isinstance(error.__cause__, httpx2.ConnectTimeout)
+    return isinstance(error, TimeoutError)
+
+
+def is_lost(error: Exception) -> bool:
+    """Whether there was no connection, or it broke."""
+    import openai
+
+    return isinstance(error, openai.APIConnectionError) and not _timed_out(error)
+
+
+def sign_of(error: Exception) -> Literal["throttled", "overrun", "failed"] | None:
+    """What a failure says of the endpoint, None if the same request would fail again."""
+    import openai
+
+    if isinstance(error, openai.APIStatusError):
+        return _sign_of_status(error)
+    if _timed_out(error):
+        return "overrun"
+    # A body that ends in the middle is a broken transfer, not an answer.
+    return "failed" if is_lost(error) or isinstance(error, json.JSONDecodeError) else None
+
+
+def _sign_of_status(error: openai.APIStatusError) -> Literal["throttled", "overrun", "failed"] | None:
+    if error.code == "insufficient_quota" or error.response.headers.get("x-should-retry") == "false":
+        return None
+    if error.status_code == 429:
+        return "throttled"
+    if error.status_code in (503, 529):
+        return "overrun"
+    again = error.status_code in (408, 409) or error.status_code >= 500
+    return "failed" if again or error.response.headers.get("x-should-retry") == "true" else None
 
 
 def _status_failure(

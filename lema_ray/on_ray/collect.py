@@ -21,12 +21,14 @@ from ray.data import ActorPoolStrategy, Dataset
 from ray.data.checkpoint import CheckpointConfig
 
 from lema_ray.attempts import attempt_question
-from lema_ray.config import ActorsConfig, RunConfig, StudentConfig
+from lema_ray.config import ActorsConfig, OpenAISpec, RunConfig, StudentConfig
 from lema_ray.corrections import correct_question
 from lema_ray.on_ray.cluster import READING_CPUS, READING_TASKS, check_plan, collect_pools
-from lema_ray.on_ray.pools import EnginePool, GradePool, Work, stage_error
+from lema_ray.on_ray.limiter import open_limiters
+from lema_ray.on_ray.pools import EnginePool, GradePool, Paying, Work, stage_error
 from lema_ray.on_ray.progress import Counted, open_progress, shown
 from lema_ray.on_ray.source import read_rows
+from lema_ray.paid_index import finished_rows, read_index
 from lema_ray.recipes import open_recipe
 from lema_ray.records import GradedQuestion, Question
 from lema_ray.runs import RunFolder
@@ -85,17 +87,26 @@ def without_deprecations() -> Iterator[None]:
 def _pipeline(config: RunConfig, run: RunFolder, rows: int, progress: Any) -> tuple[Dataset, list[str]]:
     where, record = (("questions", "attempts"), GradedQuestion) if config.import_attempts else (TRAIN, Question)
     dataset = read_rows(run, where, record, block_rows(rows))
+    paying = _paying(config, run)
     stages = []
     for student in config.students:
         stages.append(f"attempts {_short(student.engine.model)}")
-        dataset = _attempts(dataset, student, config.seed, stages[-1], progress)
+        dataset = _attempts(dataset, student, config.seed, stages[-1], progress, paying)
     for writer in config.writers:
         stages.append(f"solutions {_short(writer.engine.model)}")
-        dataset = _attempts(dataset, writer, config.seed, stages[-1], progress, origin="written")
+        dataset = _attempts(dataset, writer, config.seed, stages[-1], progress, paying, origin="written")
     dataset = _grades(dataset, config, progress)
     work = partial(correct_question, recipe=open_recipe(config.recipe))
-    dataset = engine_pool(dataset, config.corrector.engine, config.corrector.actors, work, "corrections", progress)
+    dataset = engine_pool(
+        dataset, config.corrector.engine, config.corrector.actors, work, "corrections", progress, paying
+    )
     return dataset, [*stages, "grades", "corrections"]
+
+
+def _paying(config: RunConfig, run: RunFolder) -> Paying | None:
+    """What was received for rows that are not finished, and the limiters; None when nobody is paid."""
+    limiters = open_limiters(config, run)
+    return None if limiters is None else Paying(read_index(run, finished_rows(run)), limiters)
 
 
 def _short(model: str) -> str:
@@ -108,7 +119,13 @@ def block_rows(rows: int) -> int:
 
 
 def _attempts(
-    dataset: Dataset, student: StudentConfig, seed: int, stage: str, progress: Any, origin: str = "sampled"
+    dataset: Dataset,
+    student: StudentConfig,
+    seed: int,
+    stage: str,
+    progress: Any,
+    paying: Paying | None,
+    origin: str = "sampled",
 ) -> Dataset:
     work: Work = partial(
         attempt_question,
@@ -119,16 +136,25 @@ def _attempts(
         seed=seed,
         origin=origin,  # type: ignore[arg-type]
     )
-    return engine_pool(dataset, student.engine, student.actors, work, stage, progress)
+    return engine_pool(dataset, student.engine, student.actors, work, stage, progress, paying)
 
 
-def engine_pool(dataset: Dataset, engine: Any, actors: ActorsConfig, work: Work, stage: str, progress: Any) -> Dataset:
+def engine_pool(
+    dataset: Dataset,
+    engine: Any,
+    actors: ActorsConfig,
+    work: Work,
+    stage: str,
+    progress: Any,
+    paying: Paying | None = None,
+) -> Dataset:
+    """The dataset through a pool of actors that hold this engine; `paying` is for endpoints."""
     return dataset.map_batches(
         EnginePool,
-        fn_constructor_args=(engine, work, stage, progress),
+        fn_constructor_args=(engine, work, stage, progress, paying if isinstance(engine, OpenAISpec) else None),
         batch_format="pyarrow",
         # A whole block: Ray pickles every piece of every column apart, which took most of an actor's time at 8 rows.
-        batch_size=None,
+        batch_size=engine.batch.rows if isinstance(engine, OpenAISpec) and engine.batch else None,
         compute=ActorPoolStrategy(
             min_size=actors.min, max_size=actors.max, max_tasks_in_flight_per_actor=BLOCKS_IN_FLIGHT
         ),

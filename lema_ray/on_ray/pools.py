@@ -8,20 +8,31 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
 import ray
 
 from lema_ray import arrow
-from lema_ray.config import EngineSpec, GradingConfig
-from lema_ray.engines import Generate, open_engine
+from lema_ray.config import EngineSpec, GradingConfig, OpenAISpec
+from lema_ray.engines import Engine, Generate, open_engine
+from lema_ray.engines.replay import PaidEngine
 from lema_ray.errors import LemaError
 from lema_ray.grading import GradingPool
+from lema_ray.on_ray.limiter import shared_leases
 from lema_ray.on_ray.progress import Counted, report
-from lema_ray.records import GradedAttempt, GradedQuestion
+from lema_ray.paid import PaidLog
+from lema_ray.paid_index import PaidIndex, read_index
+from lema_ray.records import Dropped, GradedAttempt, GradedQuestion
+
+ROW_TRIES = 2
+"""Times that a row's work may fail for a reason that nobody foresaw."""
+WATCH_S = 10.0
+STALLED_S = 300.0
+"""A row that takes longer is reported, with its actor and what it waits for."""
 
 Work = Callable[[GradedQuestion, Generate], Awaitable[GradedQuestion]]
 
@@ -37,14 +48,28 @@ def from_rows(table: pa.Table) -> list[GradedQuestion]:
     return arrow.from_table(GradedQuestion, table)
 
 
-class EnginePool:
-    """Holds one engine and runs one coroutine per row, so that the engine always has many requests at once."""
+@dataclass(frozen=True, slots=True)
+class Paying:
+    """What the actors of endpoints share: where answers are kept, and the actor with the limits and the budget."""
 
-    def __init__(self, spec: EngineSpec, work: Work, stage: str, progress: Any) -> None:
-        self._engine = open_engine(spec)
+    paid: PaidIndex
+    limiters: Any
+
+
+class EnginePool:
+    """Holds one engine and runs one coroutine per row, so that the engine always has many requests at once.
+
+    With `paying` the engine is an endpoint: it leases from the run's limiters, and its answers are in the paid log.
+    """
+
+    def __init__(self, spec: EngineSpec, work: Work, stage: str, progress: Any, paying: Paying | None = None) -> None:
+        leases = shared_leases(paying.limiters, spec) if paying and isinstance(spec, OpenAISpec) else None
+        self._engine = open_engine(spec, leases, paying.paid.run if paying else None)
+        self._paid = None if leases is None or paying is None else _kept(self._engine, paying.paid, stage)
         self._work = work
         self._report = (stage, progress)
         self._started: asyncio.Task[None] | None = None
+        self._since: dict[str, float] = {}
 
     async def __call__(self, batch: pa.Table) -> pa.Table:
         stage, progress = self._report
@@ -61,8 +86,56 @@ class EnginePool:
     async def _answered(self, rows: list[GradedQuestion]) -> list[GradedQuestion]:
         if self._started is None:
             self._started = asyncio.create_task(self._engine.start())
+            self._watch = asyncio.create_task(self._watching())
         await asyncio.shield(self._started)
-        return list(await asyncio.gather(*(self._work(graded, self._engine) for graded in rows)))
+        return list(await asyncio.gather(*map(self._done, rows)))
+
+    async def _done(self, graded: GradedQuestion) -> GradedQuestion:
+        """One row's work. A row that it fails on again and again is given up, with the error, and not the run."""
+        row, error = graded.question.id, None
+        self._since[row] = time.monotonic()
+        try:
+            for _ in range(ROW_TRIES):
+                try:
+                    return await self._work(graded, self._engine_for(graded))
+                except Exception as failure:
+                    # An error of the machine has a number, and is nobody's row.
+                    if isinstance(failure, LemaError) or getattr(failure, "errno", None):
+                        raise
+                    error = failure
+        finally:
+            self._since.pop(row, None)
+        drop = Dropped(self._report[0].split()[0], row, "poison_row", f"{type(error).__name__}: {error}"[:300])
+        return replace(graded, drops=(*graded.drops, drop))
+
+    async def _watching(self) -> None:
+        """Tell the driver of rows that nothing came of for long, and what they wait for."""
+        stage, progress = self._report
+        while True:
+            await asyncio.sleep(WATCH_S)
+            late = [row for row, since in self._since.items() if time.monotonic() - since > STALLED_S]
+            told = describe_stall(late, ray.get_runtime_context().get_actor_id(), waiting_for(self._engine))
+            progress.stalled.remote(stage, f"{os.getpid()}", told if late else None)
+
+    def _engine_for(self, graded: GradedQuestion) -> Generate:
+        return self._engine if self._paid is None else self._paid.for_row(graded.question.id)
+
+
+def waiting_for(engine: Engine) -> str:
+    """What the calls of an engine wait for, where it can tell."""
+    return str(getattr(engine, "waiting", f"{engine.model} to answer"))
+
+
+def describe_stall(rows: list[str], actor: str, waiting: str) -> str:
+    """One line about rows without progress."""
+    shown = ", ".join(rows[:5]) + (f" and {len(rows) - 5} more" if len(rows) > 5 else "")
+    return f"no progress for {STALLED_S:g} s on {len(rows)} rows ({shown}) in actor {actor[:8]}, waiting for {waiting}"
+
+
+def _kept(engine: Engine, paid: PaidIndex, stage: str) -> PaidEngine:
+    """An actor that Ray starts again has its old id, and by it finds what it received before it died."""
+    writer = str(ray.get_runtime_context().get_actor_id())
+    return PaidEngine(engine, PaidLog(paid.run, writer), paid + read_index(paid.run, writer=writer), stage)
 
 
 class GradePool:

@@ -78,6 +78,7 @@ class Progress:
     def __init__(self) -> None:
         self._stages: dict[str, Counted] = {}
         self._failure: Exception | None = None
+        self._stalls: dict[tuple[str, str], str] = {}
 
     def add(self, stage: str, counted: Counted) -> None:
         self._stages[stage] = self._stages.get(stage, Counted()) + counted
@@ -87,6 +88,14 @@ class Progress:
 
     def failure(self) -> Exception | None:
         return self._failure
+
+    def stalled(self, stage: str, actor: str, told: str | None) -> None:
+        self._stalls.pop((stage, actor), None)
+        if told is not None:
+            self._stalls[stage, actor] = f"{stage}: {told}"
+
+    def stalls(self) -> list[str]:
+        return list(self._stalls.values())
 
     def stages(self) -> dict[str, dict[str, Any]]:
         return {stage: asdict(counted) for stage, counted in self._stages.items()}
@@ -122,7 +131,8 @@ def _show(progress: Any, stages: Sequence[str], rows: int, every_s: float, done:
         _show_on_terminal(progress, stages, rows, done, start)
         return
     while not done.wait(every_s):
-        for line in lines(ray.get(progress.stages.remote()), stages, rows, time.monotonic() - start):
+        shown = lines(ray.get(progress.stages.remote()), stages, rows, time.monotonic() - start)
+        for line in [*shown, *ray.get(progress.stalls.remote())]:
             print(line, file=sys.stderr, flush=True)
 
 
@@ -133,7 +143,8 @@ def _show_on_terminal(progress: Any, stages: Sequence[str], rows: int, done: thr
     with Live(refresh_per_second=2, transient=True) as live:
         while not done.wait(0.5):
             counts = ray.get(progress.stages.remote())
-            live.update(Text("\n".join(lines(counts, stages, rows, time.monotonic() - start))))
+            shown = lines(counts, stages, rows, time.monotonic() - start)
+            live.update(Text("\n".join([*shown, *ray.get(progress.stalls.remote())])))
 
 
 def lines(counts: dict[str, dict[str, Any]], stages: Sequence[str], rows: int, seconds: float) -> list[str]:

@@ -56,7 +56,7 @@ def test_errors_have_the_openai_shape() -> None:
 
 
 def outcome(url: str) -> str:
-    body = json.dumps({"model": MODEL, "messages": ASKED}).encode()
+    body = json.dumps({"model": MODEL, "messages": ASKED, "max_tokens": 400}).encode()
     request = urllib.request.Request(f"{url}/chat/completions", body, {"content-type": "application/json"})
     try:
         json.load(urllib.request.urlopen(request, timeout=10))
@@ -78,23 +78,23 @@ def test_faults_come_as_often_as_asked_and_the_same_by_seed() -> None:
             seen.append([outcome(url) for _ in range(200)])
             counts = json.load(urllib.request.urlopen(url.replace("/v1", "/stats")))["outcomes"]
     assert seen[0] == seen[1]
-    assert {k: seen[1].count(k) for k in ("429", "500", "disconnect", "malformed")} == {
-        k: counts[k] for k in ("429", "500", "disconnect", "malformed")
-    }
+    met = {"429": "rate_429", "500": "rate_500", "disconnect": "disconnect", "malformed": "malformed"}
+    assert {k: seen[1].count(k) for k in met} == {k: counts[name] for k, name in met.items()}
     assert counts["ok"] + counts["slow"] == seen[1].count("ok")
-    assert 25 <= counts["429"] <= 58 and 8 <= counts["500"] <= 35
+    assert 25 <= counts["rate_429"] <= 58 and 8 <= counts["rate_500"] <= 35
 
 
 def test_faults_are_read_strictly() -> None:
     assert parse_faults("") == Faults()
-    assert parse_faults("slow=0.5:2") == Faults(slow=0.5, slow_s=2.0)
+    assert dict(parse_faults("slow=0.5:2").seconds)["slow"] == 2.0
+    assert sum(share for _, share in parse_faults("all=0.3").shares) == pytest.approx(0.3)
     for wrong in ("rate_430=0.1", "rate_429=2", "rate_429=x", "rate_429=0.1:3", "rate_429=0.7,slow=0.7"):
         with pytest.raises(ValueError, match=wrong.split(",")[0]):
             parse_faults(wrong)
 
 
 def test_the_command_says_where_it_serves_and_serves_there() -> None:
-    command = [sys.executable, "-m", "lema_ray.demo.server", "--api-key-env", "TEACHER_KEY"]
+    command = [sys.executable, "-m", "lema_ray.cli", "fault-server", "--api-key-env", "TEACHER_KEY"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "TEACHER_KEY": "k"}) as server:
         try:
             assert server.stdout

@@ -106,13 +106,17 @@ async def test_errors_that_last_refuse_the_row_and_not_the_run(endpoint: FakeEnd
         assert (await engine(HELLO, SAMPLING)).text
 
 
-async def test_a_lost_connection_is_retried_and_then_stops_the_run(endpoint: FakeEndpoint) -> None:
-    async with opened(endpoint) as engine:
-        endpoint.faults = ["disconnect"]
-        assert (await engine(HELLO, SAMPLING)).text
-        endpoint.faults = ["disconnect"] * 2
-        with pytest.raises(EngineUnavailable, match="cannot be reached"):
-            await engine(HELLO, SAMPLING)
+async def test_a_connection_that_is_always_lost_refuses_the_row_while_the_endpoint_is_there() -> None:
+    with FakeEndpoint() as endpoint:
+        async with opened(endpoint) as engine:
+            endpoint.faults = ["disconnect"]
+            assert (await engine(HELLO, SAMPLING)).text
+            endpoint.faults = ["disconnect"] * 2
+            assert (await refusal(engine)).reason == "connection_lost"
+            endpoint.__exit__()
+            with pytest.raises(EngineUnavailable, match="cannot be reached"):
+                await engine(HELLO, SAMPLING)
+        endpoint.__enter__()
 
 
 async def test_a_reply_that_takes_too_long_refuses_the_row(endpoint: FakeEndpoint) -> None:
@@ -133,7 +137,7 @@ async def test_a_reply_that_takes_too_long_refuses_the_row(endpoint: FakeEndpoin
         (lambda: reply(" \n"), "empty_reply"),
         (lambda: web.json_response({"choices": []}), "malformed_reply"),
         (lambda: web.Response(text="<html>", content_type="text/html"), "malformed_reply"),
-        (lambda: web.Response(text="{", content_type="application/json"), "malformed_reply"),
+        (lambda: reply("word " * 100), "reply_too_long"),
     ],
 )
 async def test_what_is_wrong_with_one_request_is_its_reason(endpoint: FakeEndpoint, fault: Any, reason: str) -> None:
@@ -156,9 +160,41 @@ async def test_cost_follows_the_prices_also_for_a_useless_reply(endpoint: FakeEn
     prices = PriceConfig(input_per_million=2.0, output_per_million=10.0)
     async with opened(endpoint, prices=prices) as engine:
         endpoint.faults = [lambda: reply("ok", used=(1000, 50)), lambda: reply("", used=(1000, 50))]
-        assert (await engine(HELLO, SAMPLING)).cost == pytest.approx(0.0025)
+        assert (await engine(HELLO, SAMPLING)).cost == pytest.approx(0.0025, abs=1e-10)
         charged = (await refusal(engine)).completion
-        assert charged is not None and charged.cost == pytest.approx(0.0025)
+        assert charged is not None and charged.cost == pytest.approx(0.0025, abs=1e-10)
+
+
+async def test_half_a_reply_is_asked_for_again(endpoint: FakeEndpoint) -> None:
+    def half() -> web.Response:
+        return web.Response(text="{", content_type="application/json")
+
+    async with opened(endpoint) as engine:
+        endpoint.faults = [half]
+        assert (await engine(HELLO, SAMPLING)).text
+        endpoint.faults = [half, half]
+        assert (await refusal(engine)).reason == "malformed_reply"
+
+
+async def test_half_characters_do_not_get_through(endpoint: FakeEndpoint) -> None:
+    async with opened(endpoint) as engine:
+        endpoint.faults = [lambda: reply("a\ud800b\x00")]
+        assert (await engine(HELLO, SAMPLING)).text == "a?b\x00"
+
+
+async def test_a_limit_in_a_header_slows_everything_down(endpoint: FakeEndpoint) -> None:
+    def told() -> web.Response:
+        answer = reply("ok")
+        answer.headers["x-ratelimit-limit-requests"] = "600"
+        return answer
+
+    async with opened(endpoint, concurrency=100) as engine:
+        endpoint.faults = [told]
+        await engine(HELLO, SAMPLING)
+        began = time.monotonic()
+        await asyncio.gather(*(engine(HELLO, SAMPLING) for _ in range(30)))
+        # 600 a minute are ten a second, of which one second may be run ahead.
+        assert 1.5 < time.monotonic() - began < 4
 
 
 async def test_a_final_assistant_message_is_refused_where_it_cannot_be_continued(endpoint: FakeEndpoint) -> None:

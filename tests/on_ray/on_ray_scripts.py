@@ -48,3 +48,10 @@ def guess_slowly(messages: Sequence[Message], sampling: Sampling) -> str:
     with open(os.environ["LEMA_TEST_ASKED"], "a") as file:
         file.write(f"{content_id(messages[-1].content)}\n")
     return guess(messages, sampling)
+
+
+def poisoned(messages: Sequence[Message], sampling: Sampling) -> str:
+    """A corrector that breaks on some of what it is asked, each time."""
+    if sum(map(ord, messages[-1].content)) % 3 == 0:
+        raise ZeroDivisionError("a fault of ours")
+    return teach(messages, sampling)

@@ -1,0 +1,66 @@
+"""A collect against a paid endpoint, killed in the middle: what was received is not asked for again."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+import yaml
+from on_ray_config import small
+
+from lema_ray.demo.server import ServerOptions, running
+from lema_ray.on_ray.progress import Counted
+from lema_ray.paid import read_paid
+from lema_ray.records import GradedQuestion
+from lema_ray.runs import RunFolder
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
+HERE = Path(__file__).parent
+IN_FLIGHT = 16
+
+
+def collect(config: Path) -> subprocess.Popen[bytes]:
+    path = os.pathsep.join([str(HERE), str(HERE.parents[1])])
+    environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"} | {"PYTHONPATH": path}
+    command = [sys.executable, "-m", "lema_ray.cli", "collect", str(config)]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL, start_new_session=True)
+
+
+def sent(url: str) -> int:
+    return int(json.load(urllib.request.urlopen(url.replace("/v1", "/stats")))["requests"])
+
+
+def test_a_killed_run_pays_for_one_pass_and_what_was_in_flight(tmp_path: Path) -> None:
+    with running(ServerOptions(latency_s=0.3)) as url:
+        engine = {"type": "openai", "model": "rule-based-teacher", "base_url": url, "concurrency": IN_FLIGHT}
+        engine["prices"] = {"input_per_million": 2.5, "output_per_million": 10.0}
+        changes = {"questions": {"train": {"source": "word_problems", "count": 400, "seed": 1}}, "ray": {"num_cpus": 4}}
+        config = tmp_path / "run.yaml"
+        config.write_text(yaml.safe_dump(small(tmp_path, corrector={"engine": engine}, **changes)))
+        run = RunFolder(f"{tmp_path}/small")
+        for kill_after in (40, 120):
+            killed = collect(config)
+            deadline = time.monotonic() + 120
+            while sent(url) < kill_after:
+                assert killed.poll() is None and time.monotonic() < deadline
+                time.sleep(0.05)
+            os.killpg(killed.pid, signal.SIGKILL)
+            killed.wait()
+            time.sleep(8)  # until the actors of the dead driver are gone
+        assert run.stage("collect") is None
+        assert collect(config).wait(timeout=240) == 0
+        requests = sent(url)
+    rows = list(run.read_records(GradedQuestion, "collected"))
+    total = sum(map(Counted.of, rows), Counted())
+    one_pass = total.corrections + total.drops
+    assert len(rows) == len({r.question.id for r in rows}) == 400 and one_pass > 200
+    assert one_pass <= requests <= one_pass + 2 * IN_FLIGHT
+    paid = list(read_paid(run))
+    assert len(paid) == len({p.key for p in paid}) == one_pass, "each is in the log once"
+    assert total.prompt_tokens >= sum(p.completion.prompt_tokens for p in paid) > 0
+    assert total.cost == pytest.approx(sum(p.completion.cost for p in paid))

@@ -1,0 +1,71 @@
+"""A planted key is nowhere in what a run leaves behind, nor in what it shows while it runs."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+import yaml
+from on_ray_config import small
+
+from lema_ray.demo.server import ServerOptions, running
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
+KEY = "sk-planted-7f3a9c21e5"
+HERE = Path(__file__).parent
+
+
+def files_with_the_key(*folders: Path) -> list[str]:
+    found = []
+    for folder in folders:
+        for path in folder.rglob("*"):
+            if path.is_file() and not path.is_symlink() and KEY.encode() in path.read_bytes():
+                found.append(str(path))
+    return found
+
+
+def collect(tmp_path: Path, ray_folder: str, name: str, url: str, key: str) -> tuple[int, str, set[str]]:
+    """Exit code, all output, and every command line seen meanwhile."""
+    engine = {
+        "type": "openai",
+        "model": "rule-based-teacher",
+        "base_url": url,
+        "api_key_env": "PLANTED",
+        "max_retries": 0,
+    }
+    config = tmp_path / f"{name}.yaml"
+    config.write_text(yaml.safe_dump(small(tmp_path / "runs", name=name, corrector={"engine": engine})))
+    path = os.pathsep.join([str(HERE), str(HERE.parents[1])])
+    environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"}
+    environment |= {"PYTHONPATH": path, "PLANTED": key, "RAY_TMPDIR": ray_folder}
+    command = [sys.executable, "-m", "lema_ray.cli", "collect", str(config)]
+    shown: set[str] = set()
+    with (tmp_path / f"{name}.log").open("wb") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        while process.poll() is None:
+            for one in psutil.process_iter(["cmdline"]):
+                shown.add(" ".join(one.info["cmdline"] or ()))
+            time.sleep(0.2)
+    return process.returncode, (tmp_path / f"{name}.log").read_text(), shown
+
+
+def test_a_key_is_left_nowhere(tmp_path: Path) -> None:
+    # Ray's sockets need a short path.
+    with tempfile.TemporaryDirectory(prefix="lr") as ray_folder, running(ServerOptions(api_key=KEY)) as url:
+        code, output, shown = collect(tmp_path, ray_folder, "right", url, KEY)
+        assert code == 0, output
+        assert list((tmp_path / "runs" / "right" / "paid").iterdir()), "the key was used"
+        assert list(Path(ray_folder).rglob("*.log")), "Ray's logs are among what is searched"
+        assert not files_with_the_key(tmp_path, Path(ray_folder))
+        assert any("raylet" in line for line in shown) and not any(KEY in line for line in shown)
+
+
+def test_a_refused_key_is_not_shown(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory(prefix="lr") as ray_folder, running(ServerOptions(api_key="another")) as url:
+        code, output, _ = collect(tmp_path, ray_folder, "wrong", url, KEY)
+        assert code == 2 and "refused the key in PLANTED" in output
+        assert not files_with_the_key(tmp_path, Path(ray_folder))

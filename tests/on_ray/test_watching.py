@@ -1,0 +1,67 @@
+"""Rows that break the code that works on them, and rows that nothing comes of."""
+
+import asyncio
+import json
+
+import pytest
+
+from lema_ray.config import ScriptedSpec
+from lema_ray.demo.word_problems import generate
+from lema_ray.on_ray import pools
+from lema_ray.on_ray.flow import Flow
+from lema_ray.on_ray.pools import EnginePool, to_rows
+from lema_ray.on_ray.progress import Progress
+from lema_ray.records import GradedQuestion
+
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
+
+
+def test_a_poison_row_is_dropped_with_the_error_and_the_run_goes_on(cluster, make_config) -> None:
+    flow = Flow(make_config(corrector={"engine": {"type": "scripted", "script": "on_ray_scripts:poisoned"}}))
+    flow.questions()
+    counts = flow.collect()
+    rows = list(flow.run.read_records(GradedQuestion, "collected"))
+    poisoned = [drop for row in rows for drop in row.drops if drop.reason == "poison_row"]
+    assert len(rows) == 60 and counts["corrections"] > 5 and len(poisoned) > 5
+    assert {(d.stage, d.detail) for d in poisoned} == {("corrections", "ZeroDivisionError: a fault of ours")}
+
+
+class _Told:
+    """The progress actor without Ray."""
+
+    def __init__(self) -> None:
+        self.progress = Progress()
+
+    def __getattr__(self, name: str) -> "_Told":
+        self.name = name
+        return self
+
+    def remote(self, *arguments: object) -> object:
+        return getattr(self.progress, self.name)(*arguments)
+
+
+async def test_rows_without_progress_are_named_with_what_they_wait_for(
+    cluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pools, "WATCH_S", 0.05)
+    monkeypatch.setattr(pools, "STALLED_S", 0.1)
+    told, go_on = _Told(), asyncio.Event()
+    monkeypatch.setattr(
+        pools.ray, "get_runtime_context", lambda: type("C", (), {"get_actor_id": lambda self: "abcdef0123"})()
+    )
+
+    async def wait(graded: GradedQuestion, generate: object) -> GradedQuestion:
+        await go_on.wait()
+        return graded
+
+    rows = [GradedQuestion(problem.question) for problem in generate(7, 1)]
+    pool = EnginePool(ScriptedSpec(model="slow"), wait, "corrections", told)
+    working = asyncio.create_task(pool(to_rows(rows)))
+    await asyncio.sleep(0.4)
+    (line,) = told.progress.stalls()
+    assert line.startswith("corrections: no progress") and rows[0].question.id in line and "and 2 more" in line
+    assert "actor abcdef01" in line and "waiting for slow to answer" in line
+    go_on.set()
+    assert len(await working) == 7
+    await asyncio.sleep(0.1)
+    assert told.progress.stalls() == [], json.dumps(told.progress.stalls())
