@@ -142,6 +142,18 @@ def evolve(
     print(evolve_run(_load(config, overrides), count))
 
 
+@app.command()
+def analyze(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    of: Annotated[str, typer.Option(help="whose mistakes: collected, or evaluations")] = "collected",
+) -> None:
+    """First wrong step and error type of every mistake, and how the types are distributed."""
+    from lema_ray.on_ray.analyze import analyze_run
+
+    print(analyze_run(_load(config, overrides), of))
+
+
 def _load(config: Path, overrides: list[str] | None) -> RunConfig:
     from lema_ray.config import load_config
 

@@ -55,13 +55,16 @@ def collect(config: RunConfig, run: RunFolder, rows: int) -> dict[str, Any]:
 
 
 @contextmanager
-def resumable(run: RunFolder) -> Iterator[None]:
-    """Ray Data's checkpoint by question id, for the pipeline of the body and for no other of this process."""
+def resumable(run: RunFolder, *part: str) -> Iterator[None]:
+    """Ray Data's checkpoint by question id, for the pipeline of the body and for no other of this process.
+
+    `part` names a pipeline other than collect's own: each remembers its questions in a place of its own.
+    """
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     context.checkpoint_config = CheckpointConfig(
-        id_column="id", checkpoint_path=run.uri("checkpoint"), delete_checkpoint_on_success=False
+        id_column="id", checkpoint_path=run.uri("checkpoint", *part), delete_checkpoint_on_success=False
     )
     try:
         yield

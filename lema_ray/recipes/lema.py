@@ -21,7 +21,6 @@ from lema_ray.config import ConfigError, RecipeConfig
 from lema_ray.engines import Generate, RequestRefused
 from lema_ray.few_shot.mistakes import MISTAKES, Mistake
 from lema_ray.recipes.recipe import Outcome
-from lema_ray.recipes.replies import read_fields
 from lema_ray.records import (
     Attempt,
     Completion,
@@ -36,6 +35,7 @@ from lema_ray.records import (
     TrainingExample,
     content_id,
 )
+from lema_ray.replies import read_fields
 from lema_ray.steps import join_steps, number_steps, split_steps
 
 CORRECT = """\
