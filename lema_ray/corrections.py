@@ -12,8 +12,12 @@ from lema_ray.records import GradedQuestion
 async def correct_question(
     graded: GradedQuestion, corrector: Generate, *, recipe: Recipe, student: Generate | None = None
 ) -> GradedQuestion:
-    """The question with the recipe's corrections and drops; one without mistakes passes through untouched."""
-    if not graded.wrong:
-        return graded
+    """The question with the recipe's corrections and drops; a recipe decides itself what to do without mistakes."""
     outcome = await recipe.correct(graded, corrector, student)
-    return replace(graded, corrections=graded.corrections + outcome.corrections, drops=graded.drops + outcome.drops)
+    return replace(
+        graded,
+        attempts=graded.attempts + outcome.attempts,
+        analyses=graded.analyses + outcome.analyses,
+        corrections=graded.corrections + outcome.corrections,
+        drops=graded.drops + outcome.drops,
+    )

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from lema_ray.attempts import solve_prompt
 from lema_ray.config import OpenAISpec, RunConfig
-from lema_ray.recipes.lema import correction_prompt
+from lema_ray.recipes import open_recipe
 from lema_ray.records import Message, Question
 
 CHARACTERS_PER_TOKEN = 3.5
@@ -49,8 +49,7 @@ def plan_calls(config: RunConfig, rows: int, sample: Sequence[Question], correct
                     student.sampling.max_tokens,
                 )
             )
-    most = rows * min(config.recipe.corrections_per_question, sum(s.samples for s in config.students) or 1)
-    most *= config.recipe.tries
+    most = rows * open_recipe(config.recipe).most_requests(sum(s.samples for s in config.students) or 1)
     sampling = config.recipe.sampling
     plans.append(_calls("corrections", config.corrector.engine, (0, most), corrector_prompt, sampling.max_tokens))
     return plans
@@ -105,7 +104,8 @@ def dry_run(config: RunConfig, sample_size: int = 100) -> str:
     first = sample[0]
     student = solve_prompt(first, config.students[0].few_shot if config.students else 0)
     # The corrector's prompt holds an attempt, which does not exist yet: the reference solution stands in for it.
-    corrector = correction_prompt(first, first.solution or f"Step 1: The answer is {first.reference}.")
+    stand_in = first.solution or f"Step 1: The answer is {first.reference}."
+    corrector = open_recipe(config.recipe).preview(first, stand_in)
     plans = plan_calls(config, rows, sample, estimate_tokens(corrector))
     shown = [
         show_prompt("first prompt to the student", student),

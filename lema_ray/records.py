@@ -130,7 +130,8 @@ class Correction:
 
     `wrong_step` is the 0-based index into `steps.split_steps(attempt.text)`, None where the task has no steps.
     `revision` is the corrected solution in full, from its first step to its answer. `fields` are the parts of the
-    corrector's reply that the recipe trains on, by name. `checks` names the checks it passed.
+    corrector's reply that the recipe trains on, by name. `checks` names the checks it passed. `strategy` is how it was
+    corrected where a recipe has several ways, `reference` what the corrector was shown to go by.
     """
 
     id: str
@@ -147,6 +148,8 @@ class Correction:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost: float = 0.0
+    strategy: str | None = None
+    reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
