@@ -60,11 +60,17 @@ def mentions_reference(text: str, question: str) -> bool:
     return any(words not in question.casefold() for words in found)
 
 
-def asserts_answer(doubt: str, work: Sequence[str], reference: str) -> bool:
+def states(text: str, reference: str) -> bool:
+    """The text has the reference answer's number in it: what was worked out there need not be worked out again."""
+    answer = numbers_in(reference)
+    return len(answer) == 1 and answer[0] in numbers_in(text)
+
+
+def asserts_answer(doubt: str, work: Sequence[str], reference: str, known: str) -> bool:
     """The reference answer is stated where it should have been worked out.
 
     So it is when no step of the work calculates or argues anything, when the doubt says what the right answer is, or
-    when a sentence before any calculation names the answer and no other number.
+    when a sentence before any calculation names the answer, which is not in what is `known`, and no other number.
     """
     unlabelled = (_LABEL.sub("", step) for step in work)
     steps = [step for step in unlabelled if not _ANSWER.match(step)]
@@ -76,7 +82,7 @@ def asserts_answer(doubt: str, work: Sequence[str], reference: str) -> bool:
     for sentence in _SENTENCE.split("\n".join((doubt, *steps))):
         if _CALCULATES.search(sentence):
             return False
-        if len(answer) == 1 and numbers_in(sentence) == answer:
+        if len(answer) == 1 and numbers_in(sentence) == answer and not states(known, reference):
             return True
     return False
 

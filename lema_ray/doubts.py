@@ -17,6 +17,8 @@ from lema_ray.records import Doubt
 
 ALMOST = Fraction(1, 100)
 """Two roundings of one result differ by less."""
+BREATH = 3
+"""Sentences on one line that may stand between two sentences of one doubt."""
 
 _SENTENCE = re.compile(r"[^\n.!?。！？]*(?:\.(?=\d)[^\n.!?。！？]*)*(?:[.!?。！？]+[\"')\]*]*|\n|$)")
 _LABEL = re.compile(r"\s*[*_#>-]*\s*step\s+(\d+)\s*[*_]*\s*[:.)]", re.I)
@@ -68,12 +70,12 @@ _ANSWER_LINE = re.compile(r"(?i)\banswer\b|\\boxed\b|^#### *[\d.,/-]+$")
 
 
 def find_doubts(text: str) -> list[Doubt]:
-    """The doubts of a solution in order; sentences of doubt that follow on one another are one."""
+    """The doubts of a solution in order; sentences of doubt close together on a line are one."""
     said: list[Doubt] = []
     for start, stop in _sentences(text):
         if not says_doubt(text[start:stop]):
             continue
-        if said and not text[said[-1].stop : start].strip():
+        if said and _one_breath(text[said[-1].stop : start]):
             said[-1] = Doubt(said[-1].start, stop, "said")
         else:
             said.append(Doubt(start, stop, "said"))
@@ -88,6 +90,11 @@ def says_doubt(sentence: str) -> bool:
         return True
     wrong = _WRONG.search(sentence)
     return wrong is not None and _DENIAL.search(wrong[0]) is not None
+
+
+def _one_breath(between: str) -> bool:
+    """Whether what lies between two sentences of doubt is nothing, or little on the same line: what is wrong."""
+    return not between.strip() or ("\n" not in between and len(list(_sentences(between))) <= BREATH)
 
 
 def opens_with_doubt(text: str) -> bool:

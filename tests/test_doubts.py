@@ -73,9 +73,10 @@ def test_taking_something_back_is_doubt_without_a_word(text: str, line: int) -> 
 
 
 def test_several_doubts_are_counted_and_sentences_of_one_are_one() -> None:
-    text = "1 + 1 = 3.\nWait. Let me check that again.\n1 + 1 = 2.\nTwo more make 5.\nNo, that is wrong.\n2 + 2 = 4."
+    text = "1 + 1 = 3.\nWait. 1 + 1 is not 3. Let me check that again.\n1 + 1 = 2.\n"
+    text += "Two more make 5.\nNo, that is wrong.\n2 + 2 = 4."
     first, second = find_doubts(text)
-    assert text[first.start : first.stop] == "Wait. Let me check that again."
+    assert text[first.start : first.stop] == "Wait. 1 + 1 is not 3. Let me check that again."
     assert text[second.start : second.stop] == "No, that is wrong."
 
 

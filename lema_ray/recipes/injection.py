@@ -22,9 +22,11 @@ from lema_ray.doubts import find_doubts
 from lema_ray.engines import Generate, RequestRefused
 from lema_ray.few_shot.careless import CARELESS, Careless
 from lema_ray.recipes.lemma_options import LemmaOptions
+from lema_ray.recipes.recipe import Rejected
 from lema_ray.records import (
     Analysis,
     Attempt,
+    Completion,
     Dropped,
     Grade,
     GradedAttempt,
@@ -49,6 +51,15 @@ LABELS = {"solution": "Wrong Solution", "wrong_step": "Wrong Step", "explanation
 
 Injected = tuple[GradedAttempt | None, Analysis | None, Dropped | None]
 """A new attempt, its analysis, and what was dropped on the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A wrong solution as it was written: the type it was asked for, and the wrong step (0-based) it claims."""
+
+    made: GradedAttempt
+    error_type: str
+    wrong_step: int
 
 
 def type_shares(own: Sequence[str], prior: Mapping[str, float], weight: float, taxonomy: Taxonomy) -> dict[str, float]:
@@ -104,59 +115,70 @@ class Injector:
         if not shares:
             return []
         drawn = Random(content_id(STAGE, question.id)).choices(list(shares), list(shares.values()), k=count)
-        made = await asyncio.gather(*(self._one(question, taxonomy[c], k, corrector) for k, c in enumerate(drawn)))
-        known = {" ".join(g.attempt.text.split()) for g in graded.attempts}
-        return [_unless_known(one, known) for one in made]
+        written = await asyncio.gather(*(self._write(question, taxonomy[c], k, corrector) for k, c in enumerate(drawn)))
+        known, new, failed = {_words(g.attempt.text) for g in graded.attempts}, list[Written](), list[Injected]()
+        for one in written:
+            if isinstance(one, Dropped):
+                failed.append((None, None, one))
+            elif (words := _words(one.made.attempt.text)) in known:
+                failed.append((one.made, None, Dropped(STAGE, one.made.attempt.id, "duplicate")))
+            else:
+                known.add(words)
+                new.append(one)
+        return [*await asyncio.gather(*(self._locate(question, one, corrector) for one in new)), *failed]
 
-    async def _one(self, question: Question, kind: ErrorType, k: int, corrector: Generate) -> Injected:
+    async def _write(self, question: Question, kind: ErrorType, k: int, corrector: Generate) -> Written | Dropped:
+        """A solution that is really wrong, or why there is none."""
         attempt_id = f"{question.id}/injected{k}"
         seed = int(content_id(STAGE, attempt_id), 16) % 2**31
         sampling = replace(self.options.inject_sampling.with_seed(seed), json_schema=json_schema())
         try:
             reply = await corrector(injection_prompt(question, kind), sampling)
         except RequestRefused as refusal:
-            return None, None, refusal.dropped(STAGE, attempt_id)
-        fields = read_fields(reply.text, LABELS)
-        number, text = re.search(r"\d+", fields.get("wrong_step", "")), fields.get("solution", "")
-        reason, grade = await _judge(text, question) if number and text else ("unreadable_reply", None)
-        if reason == "" and number and not checks.step_exists(int(number[0]) - 1, split_steps(text)):
-            reason = "bad_step"
-        if reply.finish_reason == "length":
-            reason = "cut_off"
-        if reason or grade is None or number is None:
-            return None, None, Dropped.of(STAGE, attempt_id, reason, reply)
-        attempt = Attempt(
-            attempt_id, text, reply.model, "injected", "stop", seed, sampling.temperature,
-            reply.prompt_tokens, reply.completion_tokens, reply.cost,
-        )  # fmt: skip
-        return await self._located(question, GradedAttempt(attempt, grade), kind, int(number[0]) - 1, corrector)
+            return refusal.dropped(STAGE, attempt_id)
+        try:
+            text, wrong = _read(reply)
+            grade = await _wrong_grade(text, question)
+        except Rejected as rejected:
+            return Dropped.of(STAGE, attempt_id, rejected.reason, reply)
+        tokens = (reply.prompt_tokens, reply.completion_tokens, reply.cost)
+        attempt = Attempt(attempt_id, text, reply.model, "injected", "stop", seed, sampling.temperature, *tokens)
+        return Written(GradedAttempt(attempt, grade), kind.code, wrong)
 
-    async def _located(
-        self, question: Question, made: GradedAttempt, kind: ErrorType, wrong: int, corrector: Generate
-    ) -> Injected:
-        found = await self.analyzer.analyze(question, made.attempt.id, split_steps(made.attempt.text), corrector)
+    async def _locate(self, question: Question, one: Written, corrector: Generate) -> Injected:
+        """The mistake with an analysis that agrees on its step; else the analysis and a drop."""
+        attempt = one.made.attempt
+        found = await self.analyzer.analyze(question, attempt.id, split_steps(attempt.text), corrector)
         if isinstance(found, Dropped):
-            return made, None, found
-        if found.wrong_step != wrong:
-            detail = f"written in step {wrong + 1}, found in step {found.wrong_step + 1}"
-            return made, found, Dropped(STAGE, made.attempt.id, "step_disagrees", detail)
-        return made, replace(found, error_type=kind.code), None
+            return one.made, None, found
+        if found.wrong_step != one.wrong_step:
+            detail = f"written in step {one.wrong_step + 1}, found in step {found.wrong_step + 1}"
+            return one.made, found, Dropped(STAGE, attempt.id, "step_disagrees", detail)
+        return one.made, replace(found, error_type=one.error_type), None
 
 
-async def _judge(text: str, question: Question) -> tuple[str, Grade | None]:
-    """The reason why a solution is no good as a mistake, empty when it is, and its grade."""
+def _read(reply: Completion) -> tuple[str, int]:
+    """The solution of a reply and the index of its wrong step. Raises `Rejected`."""
+    if reply.finish_reason == "length":
+        raise Rejected("cut_off")
+    fields = read_fields(reply.text, LABELS)
+    number, text = re.search(r"\d+", fields.get("wrong_step", "")), fields.get("solution", "")
+    if number is None or not text:
+        raise Rejected("unreadable_reply")
+    if not checks.step_exists(int(number[0]) - 1, split_steps(text)):
+        raise Rejected("bad_step")
+    return text, int(number[0]) - 1
+
+
+async def _wrong_grade(text: str, question: Question) -> Grade:
+    """The grade of a solution that is wrong and does not say so. Raises `Rejected`."""
     if any(doubt.kind == "said" for doubt in find_doubts(text)):
-        return "gives_itself_away", None
+        raise Rejected("gives_itself_away")
     grade = await checks.grade_revision(text, question)
-    return {"right": "not_wrong", "unsure": "unsure_answer"}.get(grade.verdict, ""), grade
+    if grade.verdict != "wrong":
+        raise Rejected("not_wrong" if grade.verdict == "right" else "unsure_answer")
+    return grade
 
 
-def _unless_known(one: Injected, known: set[str]) -> Injected:
-    made, _, drop = one
-    if made is None or drop is not None:
-        return one
-    text = " ".join(made.attempt.text.split())
-    if text in known:
-        return made, None, Dropped(STAGE, made.attempt.id, "duplicate")
-    known.add(text)
-    return one
+def _words(text: str) -> str:
+    return " ".join(text.split())

@@ -101,7 +101,9 @@ async def check_turn(turn: Turn, start: Start, strategy: Strategy, question: Que
     """Raises `Rejected` unless the trajectory is honest and right, as a whole and as a revision on its own."""
     if checks.mentions_reference(f"{turn.doubt}\n{turn.rest}", question.text):
         raise Rejected("reference_leak")
-    if checks.asserts_answer(turn.doubt, turn.rest.splitlines(), question.reference):
+    derived = strategy == "fix" and checks.states(start.right_part, question.reference)
+    known, work = question.text + start.kept, turn.rest.splitlines()
+    if not derived and checks.asserts_answer(turn.doubt, work, question.reference, known):
         raise Rejected("asserted_answer")
     whole = f"{start.kept}\n{turn.doubt}\n{turn.rest}"
     for text in (turn.revision(start, strategy), whole):
