@@ -154,6 +154,22 @@ def analyze(
     print(analyze_run(_load(config, overrides), of))
 
 
+@app.command()
+def score_corrector(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    labelled: Annotated[
+        list[Path] | None, typer.Option(help="JSONL with problem, steps and label; may be repeated", show_default=False)
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="at most so many rows of each file")] = None,
+    out: Annotated[Path | None, typer.Option(help="also write every measure to this JSON file")] = None,
+) -> None:
+    """Measure a config's corrector against labelled solutions: first wrong step, error type, calibration."""
+    from lema_ray.measure_corrector import measure_corrector
+
+    print(measure_corrector(_load(config, overrides), labelled or [], limit, out))
+
+
 def _load(config: Path, overrides: list[str] | None) -> RunConfig:
     from lema_ray.config import load_config
 

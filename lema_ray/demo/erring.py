@@ -1,15 +1,19 @@
-"""A story's solution with one mistake of a given type, made on purpose. Used by the teacher and to label mistakes.
+"""A story's solution with one mistake of a given type, made on purpose. Used by the teacher, and to label mistakes.
 
-Which step is wrong follows from how the mistake is made; nothing here looks for mistakes.
+Which step is wrong follows from how the mistake is made; nothing here looks for mistakes. `python -m
+lema_ray.demo.erring 500` prints that many labelled solutions, a sixth of them right, for `lema score-corrector`.
 """
 
 from __future__ import annotations
 
+import json
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from random import Random
 
 from lema_ray.demo.grammar import Calculation, Story
+from lema_ray.demo.word_problems import generate
 
 CONFUSED = {"+": "-", "-": "+", "*": "+", "/": "-"}
 
@@ -86,3 +90,32 @@ MAKERS: dict[str, Callable[[Story, Random], Iterator[Erring]]] = {
     "missing step": _missing,
     "question misinterpretation": _misread,
 }
+
+
+def labelled_mistakes(count: int, seed: int = 0) -> Iterator[dict[str, object]]:
+    """That many solutions as `labelled.read_labelled` takes them: each type in turn, and every sixth one right."""
+    rng, made = Random(f"mistakes {seed}"), 0
+    kinds = (*MAKERS, None)
+    for problem in generate(2 * count, seed, min_steps=2):
+        if made == count:
+            return
+        kind = kinds[made % len(kinds)]
+        wrong = err(problem.story, kind, rng) if kind else None
+        if kind and wrong is None:
+            continue
+        solution = wrong.solution if wrong else problem.story.solution
+        yield {
+            "id": f"{problem.question.id}-{kind}",
+            "source": "word problems, mistakes by rule",
+            "problem": problem.question.text,
+            "reference": problem.question.reference,
+            "steps": solution.splitlines(),
+            "label": wrong.step - 1 if wrong else -1,
+            "error_type": kind,
+        }
+        made += 1
+
+
+if __name__ == "__main__":
+    for row in labelled_mistakes(int(sys.argv[1])):
+        print(json.dumps(row))

@@ -24,6 +24,7 @@ class Counted:
 
     rows: int = 0
     attempts: int = 0
+    injected: int = 0
     right: int = 0
     wrong: int = 0
     unsure: int = 0
@@ -39,13 +40,15 @@ class Counted:
     @classmethod
     def of(cls, row: GradedQuestion) -> Counted:
         """All that has happened to one row."""
-        verdicts = [g.grade.verdict for g in row.attempts if g.grade.rules != ("ungraded",)]
+        own = [g for g in row.attempts if g.attempt.origin != "injected"]
+        verdicts = [g.grade.verdict for g in own if g.grade.rules != ("ungraded",)]
         attempts = [g.attempt for g in row.attempts]
         replies: list[Analysis | Correction | Dropped] = [*row.analyses, *row.corrections, *row.drops]
         paid = [*attempts, *replies]
         return cls(
             rows=1,
-            attempts=len(row.attempts),
+            attempts=len(own),
+            injected=len(row.attempts) - len(own),
             right=verdicts.count("right"),
             wrong=len(row.wrong) if verdicts else 0,
             unsure=verdicts.count("unsure"),
@@ -150,7 +153,7 @@ def _line(stage: str, counted: dict[str, Any], rows: int, seconds: float) -> str
     parts = [f"{stage:<28}  {done}/{rows} rows", f"{rate:.1f}/s", left]
     if counted["completion_tokens"]:
         parts.append(f"{counted['completion_tokens'] / seconds:.0f} tokens/s")
-    outcomes = ("right", "wrong", "unsure", "cut_off", "analyses", "corrections", "drops")
+    outcomes = ("right", "wrong", "unsure", "cut_off", "injected", "analyses", "corrections", "drops")
     parts += [f"{counted[name]} {name.replace('_', ' ')}" for name in outcomes if counted[name]]
     if counted["cost"]:
         parts.append(f"cost {counted['cost']:.4f}")
