@@ -15,7 +15,8 @@ from random import Random
 from lema_ray.demo.grammar import Calculation, Story
 from lema_ray.demo.word_problems import generate
 
-CONFUSED = {"+": "-", "-": "+", "*": "+", "/": "-"}
+CONFUSED = {"*": "+", "/": "-"}
+"""So many times as many, taken for so many more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,8 @@ def _counting(story: Story, rng: Random) -> Iterator[Erring]:
 
 def _confusing(story: Story, rng: Random) -> Iterator[Erring]:
     for at, made in enumerate(story.calculations):
-        yield from _going_on(story, at, (CONFUSED[made.symbol], made.right, 0), "taken for something else")
+        if made.symbol in CONFUSED:
+            yield from _going_on(story, at, (CONFUSED[made.symbol], made.right, 0), "taken for something else")
 
 
 def _missing(story: Story, rng: Random) -> Iterator[Erring]:
@@ -96,7 +98,7 @@ def labelled_mistakes(count: int, seed: int = 0) -> Iterator[dict[str, object]]:
     """That many solutions as `labelled.read_labelled` takes them: each type in turn, and every sixth one right."""
     rng, made = Random(f"mistakes {seed}"), 0
     kinds = (*MAKERS, None)
-    for problem in generate(2 * count, seed, min_steps=2):
+    for problem in generate(4 * count, seed, min_steps=2):
         if made == count:
             return
         kind = kinds[made % len(kinds)]

@@ -63,10 +63,23 @@ def _analyze(story: Story, found: Diagnosis, rng: Random, as_json: bool) -> str:
     fields = {
         "explanation": explain(story, found, rng),
         "incorrect_step": found.step.number,
-        "error_type": TYPES[found.kind],
+        "error_type": _error_type(story, found),
         "confidence": 100,
     }
     return show_fields(fields, ANALYSIS, as_json)
+
+
+def _error_type(story: Story, found: Diagnosis) -> str:
+    made, last = found.made, found.done == len(story.changes) - 1
+    if found.kind == "missed" and made is None and last:
+        return "question misinterpretation"  # it stops at the number before the last event
+    if made is not None and found.kind in ("operand", "operation"):
+        want = story.calculations[found.done + found.step.calculations.index(made)]
+        if found.kind == "operand" and abs(made.right - want.right) == 1:
+            return "counting"
+        if found.kind == "operation" and want.symbol in "*/" and made.symbol in "+-":
+            return "confusing concept"  # so many times as many, and so many more
+    return TYPES[found.kind]
 
 
 def _inject(request: Request, story: Story, rng: Random, as_json: bool) -> str:
