@@ -79,9 +79,12 @@ def find_doubts(text: str) -> list[Doubt]:
             said[-1] = Doubt(said[-1].start, stop, "said")
         else:
             said.append(Doubt(start, stop, "said"))
-    shown = [doubt for before, doubt in _taken_back(text) if not any(before <= d.start <= doubt.start for d in said)]
-    found = said + shown
-    return sorted({d.start: d for d in reversed(found)}.values(), key=lambda d: d.start)
+    found = list(said)
+    for before, doubt in sorted(_taken_back(text), key=lambda pair: pair[1].start):
+        # What follows from an earlier doubt, such as another answer, is no doubt of its own.
+        if not any(before <= earlier.start <= doubt.start for earlier in found):
+            found.append(doubt)
+    return sorted(found, key=lambda doubt: doubt.start)
 
 
 def says_doubt(sentence: str) -> bool:
