@@ -49,9 +49,10 @@ def plan_calls(config: RunConfig, rows: int, sample: Sequence[Question], correct
                     student.sampling.max_tokens,
                 )
             )
-    most = rows * open_recipe(config.recipe).most_requests(sum(s.samples for s in config.students) or 1)
-    sampling = config.recipe.sampling
-    plans.append(_calls("corrections", config.corrector.engine, (0, most), corrector_prompt, sampling.max_tokens))
+    for recipe in config.recipes:
+        most = rows * open_recipe(recipe).most_requests(sum(s.samples for s in config.students) or 1)
+        stage, tokens = f"corrections {recipe.name}", recipe.sampling.max_tokens
+        plans.append(_calls(stage, config.corrector.engine, (0, most), corrector_prompt, tokens))
     return plans
 
 

@@ -91,7 +91,7 @@ def _pipeline(config: RunConfig, run: RunFolder, rows: int, progress: Any) -> tu
         stages.append(f"solutions {_short(writer.engine.model)}")
         dataset = _attempts(dataset, writer, config.seed, stages[-1], progress, origin="written")
     dataset = _grades(dataset, config, progress)
-    work = partial(correct_question, recipe=open_recipe(config.recipe))
+    work = partial(correct_question, recipes=[open_recipe(recipe) for recipe in config.recipes])
     dataset = engine_pool(dataset, config.corrector.engine, config.corrector.actors, work, "corrections", progress)
     return dataset, [*stages, "grades", "corrections"]
 
