@@ -171,6 +171,34 @@ def fault_server(context: typer.Context) -> None:
     serve(context.args)
 
 
+@app.command()
+def analyze(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    of: Annotated[str, typer.Option(help="whose mistakes: collected, or evaluations")] = "collected",
+) -> None:
+    """First wrong step and error type of every mistake, and how the types are distributed."""
+    from lema_ray.on_ray.analyze import analyze_run
+
+    print(analyze_run(_load(config, overrides), of))
+
+
+@app.command()
+def score_corrector(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    labelled: Annotated[
+        list[Path] | None, typer.Option(help="JSONL with problem, steps and label; may be repeated", show_default=False)
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="at most so many rows of each file")] = None,
+    out: Annotated[Path | None, typer.Option(help="also write every measure to this JSON file")] = None,
+) -> None:
+    """Measure a config's corrector against labelled solutions: first wrong step, error type, calibration."""
+    from lema_ray.measure_corrector import measure_corrector
+
+    print(measure_corrector(_load(config, overrides), labelled or [], limit, out))
+
+
 def _load(config: Path, overrides: list[str] | None) -> RunConfig:
     from lema_ray.config import load_config
 

@@ -17,8 +17,8 @@ from lema_ray.attempts import attempt_question, question_text
 from lema_ray.config import SamplingConfig
 from lema_ray.engines import Generate, RequestRefused
 from lema_ray.grading import extract_answer, grade
-from lema_ray.recipes.replies import read_fields
-from lema_ray.records import Completion, Dropped, GradedQuestion, Message, Question, content_id
+from lema_ray.records import Dropped, GradedQuestion, Message, Question, content_id
+from lema_ray.replies import read_fields
 
 STAGE = "evolution"
 """Where its drops come from, and the source of its questions."""
@@ -55,21 +55,16 @@ async def evolve_question(
         return replace(seed, drops=(refusal.dropped(STAGE, seed.question.id),))
     text = read_fields(reply.text, {"question": "Created Question"}).get("question", "")
     if not text or content_id(text) == seed.question.id:
-        return replace(seed, drops=(_dropped(seed, "unreadable_reply", reply),))
+        return replace(seed, drops=(Dropped.of(STAGE, seed.question.id, "unreadable_reply", reply),))
     question = Question(content_id(text), text, "", STAGE, seed.question.task, level=seed.question.level)
     answered = await attempt_question(
         GradedQuestion(question), generate, model=reply.model, samples=answers, sampling=sampling, origin="written"
     )
     majority = majority_answer([g.attempt.text for g in answered.attempts], question)
     if majority is None:
-        return replace(seed, drops=(_dropped(seed, "no_majority", reply), *answered.drops))
+        return replace(seed, drops=(Dropped.of(STAGE, seed.question.id, "no_majority", reply), *answered.drops))
     reference, solution = majority
     return replace(answered, question=replace(question, reference=reference, solution=solution))
-
-
-def _dropped(seed: GradedQuestion, reason: str, reply: Completion) -> Dropped:
-    tokens = (reply.prompt_tokens, reply.completion_tokens, reply.cost)
-    return Dropped(STAGE, seed.question.id, reason, reply.text, 1, *tokens)
 
 
 def majority_answer(texts: Sequence[str], question: Question) -> tuple[str, str] | None:

@@ -5,14 +5,14 @@ Called by `estimate`. Every figure that is not counted is a range, and says what
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from lema_ray.attempts import solve_prompt
 from lema_ray.config import LimitsConfig, OpenAISpec, RunConfig, SamplingConfig
 from lema_ray.cost import price_of
-from lema_ray.recipes.lema import correction_prompt
+from lema_ray.recipes import open_recipe
 from lema_ray.records import Message, Question
 
 CHARACTERS_PER_TOKEN = 3.5
@@ -68,14 +68,19 @@ def askings(config: RunConfig, rows: int, sample: Sequence[Question]) -> list[As
             prompts = tuple(solve_prompt(question, s.few_shot) for question in sample)
             calls = (rows * s.samples, rows * s.samples)
             found.append(Asking(f"{role} {s.engine.model}", s.engine, s.actors.max, calls, prompts, s.sampling))
-    most = rows * min(config.recipe.corrections_per_question, sum(s.samples for s in config.students) or 1)
-    # The corrector's prompt holds an attempt, which does not exist yet: the reference solution stands in for it.
-    shown = tuple(correction_prompt(q, q.solution or f"Step 1: The answer is {q.reference}.") for q in sample)
-    corrector, calls = config.corrector, (0, most * config.recipe.tries)
-    return [
-        *found,
-        Asking("corrections", corrector.engine, corrector.actors.max, calls, shown, config.recipe.sampling),
-    ]
+    return [*found, *_correcting(config, rows, sample)]
+
+
+def _correcting(config: RunConfig, rows: int, sample: Sequence[Question]) -> Iterator[Asking]:
+    """The corrector's calls for each recipe. An attempt does not exist yet: the reference solution stands in for it."""
+    corrector = config.corrector
+    for settings in config.recipes:
+        recipe = open_recipe(settings)
+        most = rows * recipe.most_requests(sum(s.samples for s in config.students) or 1)
+        shown = tuple(recipe.preview(q, q.solution or f"Step 1: The answer is {q.reference}.") for q in sample)
+        yield Asking(
+            f"corrections {recipe.name}", corrector.engine, corrector.actors.max, (0, most), shown, settings.sampling
+        )
 
 
 def plan_calls(asked: Sequence[Asking], probed: Mapping[str, Probed]) -> list[CallPlan]:

@@ -82,7 +82,8 @@ class Question:
 class Attempt:
     """One solution text by one model. Made by `attempts`, imports and some recipes; read by grading and recipes.
 
-    `origin` is `sampled` for a student's own, `written` for a solution that a stronger model wrote as training data.
+    `origin` is `sampled` for a student's own, `written` for a solution that a stronger model wrote as training data,
+    `injected` for a mistake that it made on purpose.
     """
 
     id: str
@@ -129,7 +130,8 @@ class Correction:
 
     `wrong_step` is the 0-based index into `steps.split_steps(attempt.text)`, None where the task has no steps.
     `revision` is the corrected solution in full, from its first step to its answer. `fields` are the parts of the
-    corrector's reply that the recipe trains on, by name. `checks` names the checks it passed.
+    corrector's reply that the recipe trains on, by name. `checks` names the checks it passed. `strategy` is how it was
+    corrected where a recipe has several ways, `reference` what the corrector was shown to go by.
     """
 
     id: str
@@ -141,6 +143,29 @@ class Correction:
     error_type: str | None = None
     fields: dict[str, str] = field(default_factory=dict)
     checks: tuple[str, ...] = ()
+    model: str = ""
+    requests: int = 1
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0.0
+    strategy: str | None = None
+    reference: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Analysis:
+    """Where a mistake begins and of what kind it is. Made by `analysis`; read by recipes and the distribution report.
+
+    `wrong_step` is the 0-based index into `steps.split_steps(attempt.text)`, `error_type` a code of the taxonomy or
+    `other`, `label` what the corrector called it, `confidence` (0 to 1) how sure it says it is.
+    """
+
+    attempt_id: str
+    wrong_step: int
+    error_type: str
+    label: str = ""
+    explanation: str = ""
+    confidence: float | None = None
     model: str = ""
     requests: int = 1
     prompt_tokens: int = 0
@@ -164,22 +189,29 @@ class Dropped:
     completion_tokens: int = 0
     cost: float = 0.0
 
+    @classmethod
+    def of(cls, stage: str, id: str, reason: str, reply: Completion) -> Dropped:
+        """A reply that could not be used, with its text and what it cost."""
+        return cls(stage, id, reason, reply.text, 1, reply.prompt_tokens, reply.completion_tokens, reply.cost)
+
 
 def _is_mistake(attempt: Attempt) -> bool:
-    return attempt.finish_reason != "length" and attempt.origin != "written"
+    return attempt.finish_reason != "length" and attempt.origin not in ("written", "injected")
 
 
 @dataclass(frozen=True, slots=True)
 class GradedQuestion:
     """A question with all its graded attempts and everything that happened to it: the unit that flows.
 
-    One row in, one row out, at every stage of collect. Stages fill in `attempts`, then `corrections` and `drops`.
+    One row in, one row out, at every stage of collect. Stages fill in `attempts`, then `analyses`, `corrections` and
+    `drops`.
     """
 
     question: Question
     attempts: tuple[GradedAttempt, ...] = ()
     corrections: tuple[Correction, ...] = ()
     drops: tuple[Dropped, ...] = ()
+    analyses: tuple[Analysis, ...] = ()
 
     @property
     def right(self) -> tuple[Attempt, ...]:
@@ -188,8 +220,35 @@ class GradedQuestion:
 
     @property
     def wrong(self) -> tuple[Attempt, ...]:
-        """The students' mistakes. A cut-off answer is not one (it never finished), nor is a writer's slip."""
+        """The students' mistakes. A cut-off answer is not one (it never finished), nor is what others wrote."""
         return tuple(g.attempt for g in self.attempts if g.grade.verdict == "wrong" and _is_mistake(g.attempt))
+
+
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A place where a solution turns on itself: characters `start` to `stop`. Made by `doubts`; part of a `Trace`.
+
+    `said`: it says so in words. `shown`: it takes something back without a word, such as a result it had before.
+    """
+
+    start: int
+    stop: int
+    kind: Literal["said", "shown"]
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """How a solution came to its answer. Made by `self_correction`; read by evaluation, the server and the page.
+
+    `first_answer` is what it states before its first doubt (its only answer when it has none), None when it doubts
+    before it states one. `revision` are the characters from the first doubt on, 0 without one.
+    """
+
+    attempt_id: str
+    first_answer: str | None
+    final_answer: str | None
+    doubts: tuple[Doubt, ...] = ()
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,9 @@ import re
 from collections.abc import Iterator, Sequence
 
 _LABEL = re.compile(r"\s*(?:[#>*_]+\s*)*step\s+(\d+)\s*(?:[*_]+\s*)?[:.)–—-](?:[*_]+)?[ \t]*", re.I)
+_FINAL = re.compile(
+    r"\s*(?:####|[*_#]*(?:(?:so|thus|therefore|hence)\b\W+)?(?:the )?(?:final )?answer(?: is\b|\s*:))", re.I
+)
 _CLOSERS = {"\\[": "\\]", "$$": "$$", "```": "```", "[asy]": "[/asy]", "\\begin{": "\\end{"}
 _MARK = re.compile("|".join(re.escape(mark) for mark in {*_CLOSERS, *_CLOSERS.values()}))
 _ROW = re.compile(r"\s*\|.*\|\s*$")
@@ -28,8 +31,9 @@ _INLINE = re.compile(r"\$[^$\n]*\$|\\\(.*?\\\)|\([^()\n]*\)", re.S)
 def split_steps(text: str) -> list[str]:
     """The steps of a solution in order; their concatenation is the text. Empty text has none.
 
-    With `Step k:` lines each label begins a step. Otherwise each line is one, but a formula block, a table or a list
-    stays with the line that introduces it; a text of one paragraph is split into its sentences.
+    With `Step k:` lines each label begins a step, and so does a line with the final answer. Otherwise each line is
+    one, but a formula block, a table or a list stays with the line that introduces it; a text of one paragraph is
+    split into its sentences.
     """
     lines = text.splitlines(keepends=True)
     labelled = any(_LABEL.match(line) for line in lines)
@@ -61,7 +65,7 @@ def _merged(lines: Sequence[str], starts: Iterator[bool]) -> list[str]:
 
 def _starts_labelled(lines: Sequence[str]) -> Iterator[bool]:
     for line, inside in zip(lines, _inside_block(lines), strict=True):
-        yield _LABEL.match(line) is not None and not inside
+        yield not inside and (_LABEL.match(line) or _FINAL.match(line)) is not None
 
 
 def _starts_plain(lines: Sequence[str]) -> Iterator[bool]:

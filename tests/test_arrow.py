@@ -15,10 +15,12 @@ RECORDS = [
     records.Attempt,
     records.Grade,
     records.Correction,
+    records.Analysis,
     records.Dropped,
     records.GradedQuestion,
     records.TrainingExample,
     records.Completion,
+    records.Trace,
 ]
 
 

@@ -49,7 +49,7 @@ def test_overrides_reach_lists_and_new_sections(tmp_path: Path) -> None:
     assert config.ray.num_cpus == 3
 
 
-@pytest.mark.parametrize("override", ["students", "students.5.samples=1", "name.x=1"])
+@pytest.mark.parametrize("override", ["students", "students.5.samples=1", "name.x=1", "name={x} y"])
 def test_bad_overrides_are_named(tmp_path: Path, override: str) -> None:
     path = tmp_path / "run.yaml"
     path.write_text(yaml.safe_dump(SMALL))

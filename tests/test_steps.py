@@ -31,6 +31,11 @@ def test_any_text_comes_back_byte_for_byte_and_no_step_is_blank(text: str) -> No
         ("", []),
         ("Tom has 4.\n\nHe buys 3.\n#### 7", ["Tom has 4.\n\n", "He buys 3.\n", "#### 7"]),
         ("Step 1: Add.\n4 + 3 = 7\n\n**Step 2:** Stop.", ["Step 1: Add.\n4 + 3 = 7\n\n", "**Step 2:** Stop."]),
+        ("Step 1: Add.\nThe answer is 7.", ["Step 1: Add.\n", "The answer is 7."]),
+        (
+            "Step 1: Add.\nThe answer key\nSo the final answer: 7",
+            ["Step 1: Add.\nThe answer key\n", "So the final answer: 7"],
+        ),
         ("Plan\nStep 1: Add.\nStep 2: Stop.", ["Plan\n", "Step 1: Add.\n", "Step 2: Stop."]),
         ("1. Add.\n2. Stop.", ["1. Add.\n", "2. Stop."]),
         ("We have\n\\[\nx = 2\n\n\\]\nso it is 2.\nDone.", ["We have\n\\[\nx = 2\n\n\\]\nso it is 2.\n", "Done."]),

@@ -4,6 +4,7 @@ Every stage is handed its section and nothing more.
 """
 
 from lema_ray.config.collect import (
+    AnalysisConfig,
     CorrectorConfig,
     GradingConfig,
     ImportConfig,
@@ -39,6 +40,7 @@ from lema_ray.config.section import ConfigError, Section
 
 __all__ = [
     "ActorsConfig",
+    "AnalysisConfig",
     "ArmConfig",
     "BatchConfig",
     "BudgetConfig",

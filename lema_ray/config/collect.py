@@ -80,6 +80,14 @@ class CorrectorConfig(Section):
     )
 
 
+class AnalysisConfig(Section):
+    """How the first wrong step and the type of a mistake are found."""
+
+    taxonomy: str = Field("lemma", description="a shipped taxonomy, or a YAML file of your own")
+    sampling: SamplingConfig = SamplingConfig(temperature=0.0, max_tokens=512)
+    show_solution: bool = Field(True, description="show the corrector the question's own solution, if it has one")
+
+
 class RecipeConfig(Section):
     """The method, and its own settings."""
 
@@ -90,4 +98,5 @@ class RecipeConfig(Section):
     corrections_per_question: int = Field(2, ge=1, description="at most so many distinct mistakes of a question")
     tries: int = Field(1, ge=1, description="corrector calls per mistake until one passes the checks")
     dedupe: bool = Field(True, description="the same wrong solution is corrected once")
+    analysis: AnalysisConfig = AnalysisConfig()
     options: dict[str, Any] = Field(default_factory=dict)

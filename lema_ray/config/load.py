@@ -51,17 +51,21 @@ def parse_config(raw: dict[str, Any], where: str = "config") -> RunConfig:
 
 
 def _apply_override(raw: dict[str, Any], override: str) -> None:
-    key, equals, value = override.partition("=")
+    key, equals, text = override.partition("=")
     if not equals or not key:
         raise ConfigError(f"override {override!r}: expected dotted.key=value")
+    try:
+        value = yaml.load(text, _Loader)
+    except yaml.YAMLError:
+        raise ConfigError(f"override {override!r}: the value is not valid YAML; quote it: {key}='...'") from None
     *parents, last = key.split(".")
     node: Any = raw
     for part in parents:
         node = _step_into(node, part, override)
     if isinstance(node, list):
-        node[_index(node, last, override)] = yaml.load(value, _Loader)
+        node[_index(node, last, override)] = value
     else:
-        node[last] = yaml.load(value, _Loader)
+        node[last] = value
 
 
 def _step_into(node: Any, part: str, override: str) -> Any:

@@ -19,8 +19,9 @@ class ArmConfig(Section):
     rows: tuple[RowSource, ...] = ("cot", "corrections")
     match: str | None = Field(None, description="name of the arm whose size this one takes")
     by: Literal["rows", "tokens"] = "tokens"
+    recipe: str | None = Field(None, description="whose corrections and revisions; default: the run's main recipe")
     parts: tuple[str, ...] | None = Field(
-        None, description="fields of a correction to learn, for ablations; default all"
+        None, description="parts of the corrections to learn, for ablations; default all"
     )
     corrections_share: float | None = Field(None, gt=0, lt=1, description="share of rows that are corrections")
 

@@ -45,6 +45,9 @@ class RunConfig(Section):
     grading: GradingConfig = GradingConfig()
     corrector: CorrectorConfig
     recipe: RecipeConfig = RecipeConfig()
+    more_recipes: tuple[RecipeConfig, ...] = Field(
+        (), description="further methods on the same attempts; arms take their corrections by `recipe: <name>`"
+    )
     build: BuildConfig = BuildConfig()
     train: TrainConfig = TrainConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
@@ -56,6 +59,21 @@ class RunConfig(Section):
         if not self.students and self.import_attempts is None:
             raise ValueError("nobody attempts the questions: add a student, or import_attempts.path")
         return self
+
+    @model_validator(mode="after")
+    def _recipes_have_names_of_their_own(self) -> RunConfig:
+        names = [recipe.name for recipe in self.recipes]
+        if len(set(names)) < len(names):
+            raise ValueError(f"more_recipes: each method once, got {', '.join(names)}")
+        unknown = {arm.recipe for arm in self.build.arms.values() if arm.recipe} - set(names)
+        if unknown:
+            raise ValueError(f"build.arms: recipe {', '.join(sorted(unknown))} is not one of {', '.join(names)}")
+        return self
+
+    @property
+    def recipes(self) -> tuple[RecipeConfig, ...]:
+        """Every method of the run, the main one first."""
+        return (self.recipe, *self.more_recipes)
 
     @property
     def folder(self) -> str:

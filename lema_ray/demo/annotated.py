@@ -11,7 +11,11 @@ import json
 import re
 from collections.abc import Sequence
 
+from lema_ray.demo import annotated_lemma
+from lema_ray.demo.numbered import read_steps
+from lema_ray.demo.requests import read_request
 from lema_ray.demo.slips import explain, first_slip
+from lema_ray.demo.wordings import NO_MISTAKE
 from lema_ray.demo.worked import Worked, read_worked
 from lema_ray.questions.errors import QuestionError
 from lema_ray.questions.fields import question_id
@@ -19,9 +23,6 @@ from lema_ray.records import Message
 
 MODEL = "annotated-teacher"
 UNKNOWN = "I cannot help with this: I have not learned to solve this question."
-NO_MISTAKE = "I find no mistake: every step of this solution follows, and so does its answer."
-
-_STEP = re.compile(r"Step (\d+): ?(.*)")
 
 
 class AnnotatedTeacher:
@@ -38,6 +39,9 @@ class AnnotatedTeacher:
     def reply(self, messages: Sequence[Message], as_json: bool = False) -> str:
         """The reply to a chat, always the same one. With `as_json` a correction is a JSON object."""
         asked = next((m.content for m in reversed(messages) if m.role == "user"), "")
+        if request := read_request(asked):
+            worked = self._look_up(request.question)
+            return annotated_lemma.answer(request, worked, as_json) if worked else UNKNOWN
         worked, steps = self._find_mistake(asked)
         if worked:
             return _correction(worked, steps, as_json)
@@ -59,18 +63,6 @@ class AnnotatedTeacher:
 
     def _look_up(self, text: str) -> Worked | None:
         return self._solutions.get(question_id(text, None))
-
-
-def read_steps(numbered: str) -> list[str]:
-    """The texts of `Step 1: ...`, `Step 2: ...` in order; any other line belongs to the step before."""
-    steps: list[str] = []
-    for line in numbered.strip().splitlines():
-        label = _STEP.match(line)
-        if label and int(label[1]) == len(steps) + 1:
-            steps.append(label[2])
-        elif steps:
-            steps[-1] += f"\n{line}"
-    return steps
 
 
 def _solution(worked: Worked) -> str:

@@ -13,8 +13,9 @@ from random import Random
 
 from lema_ray.attempts import solve_prompt
 from lema_ray.demo.grammar import Calculation
-from lema_ray.demo.teacher import WORDINGS, reply
+from lema_ray.demo.teacher import reply
 from lema_ray.demo.word_problems import MAX_FACTOR, generate
+from lema_ray.demo.wordings import WORDINGS
 from lema_ray.recipes.lema import LEARN
 from lema_ray.records import Message, Span
 

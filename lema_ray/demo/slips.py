@@ -145,6 +145,32 @@ def _explain_foreign(made: Equation, want: Equation | None, known: Sequence[Frac
     return f"{did} is not what is needed here.{source} What has to be worked out is {needs}."
 
 
+def error_type(worked: Worked, slip: Slip) -> str:
+    """What kind of mistake it is, in the shipped taxonomy's names, as far as numbers can tell."""
+    if slip.kind == "arithmetic":
+        return "calculation"
+    if slip.kind == "claim":
+        return "hallucination"
+    if slip.kind == "answer" or slip.made is None:
+        reached = worked.final is not None and among(worked.final, slip.reached)
+        return "contradictory step" if reached else "missing step"
+    return _foreign_type(slip.made, _wanted(worked, slip))
+
+
+def _foreign_type(made: Equation, want: Equation | None) -> str:
+    if want is None:
+        return "question misinterpretation"
+    has, wants = Counter(made.numbers), Counter(want.numbers)
+    missing, extra = list((wants - has).elements()), list((has - wants).elements())
+    if not missing and not extra:
+        return "operator"
+    if not extra:
+        return "missing step"
+    if not missing:
+        return "hallucination"
+    return "context value" if len(missing) == len(extra) == 1 else "question misinterpretation"
+
+
 def _explain_answer(worked: Worked, slip: Slip, needs: str) -> str:
     stated = f"the answer given is {show(slip.number)}" if slip.number is not None else "no answer is given"
     if worked.final is not None and among(worked.final, slip.reached):

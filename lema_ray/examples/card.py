@@ -41,7 +41,7 @@ def card(
     arms = {name: _arm(config, name, sizes, rows) | {"exports": exports[name]} for name, rows in chosen.items()}
     return {
         "name": config.name,
-        "recipe": config.recipe.name,
+        "recipe": ", ".join(recipe.name for recipe in config.recipes),
         "seed": config.seed,
         "max_length": max_length,
         "collected": dict(tally.collected),

@@ -29,9 +29,11 @@ class Unit:
 
 
 def group_of(source: RowSource, arm: ArmConfig) -> str:
-    """The group of candidates that an arm takes a kind of rows from: a field ablation has its own corrections."""
-    ablated = source == "corrections" and arm.parts is not None
-    return f"{source}:{','.join(arm.parts or ())}" if ablated else source
+    """The group of candidates that an arm takes a kind of rows from: by method, and by ablation of its parts."""
+    if source == "cot":
+        return source
+    method = f"{source} {arm.recipe}" if arm.recipe else source
+    return f"{method}:{','.join(arm.parts)}" if source == "corrections" and arm.parts is not None else method
 
 
 def correction_recipes(config: RunConfig) -> dict[str, Recipe]:
@@ -42,31 +44,39 @@ def correction_recipes(config: RunConfig) -> dict[str, Recipe]:
 
 def _recipe(config: RunConfig, arm: ArmConfig) -> Recipe:
     parts = {} if arm.parts is None else {"parts": list(arm.parts)}
-    return open_recipe(config.recipe.model_copy(update={"options": config.recipe.options | parts}))
+    method = next(recipe for recipe in config.recipes if recipe.name == _method(config, arm))
+    return open_recipe(method.model_copy(update={"options": method.options | parts}))
+
+
+def _method(config: RunConfig, arm: ArmConfig) -> str:
+    return arm.recipe or config.recipe.name
 
 
 def units_of(graded: GradedQuestion, config: RunConfig, recipes: Mapping[str, Recipe]) -> Iterator[Unit]:
     """The units of one question that some arm needs, in the order of a fixed seed."""
-    wanted = {source for arm in config.build.arms.values() for source in arm.rows}
+    arms = config.build.arms.values()
+    revised = {group_of("revisions", arm): _method(config, arm) for arm in arms if "revisions" in arm.rows}
     asked = question_text(graded.question)
-    if "cot" in wanted:
+    if any("cot" in arm.rows for arm in arms):
         for source, row in cot_examples(graded, config.build, config.seed):
             by = graded.question.source if source == "solution" else _model(graded, row.attempt_id)
             yield Unit(row.id, "cot", f"{asked}\n{row.target_text}", source, by, (("cot", row),))
     for correction in graded.corrections:
-        if "corrections" in wanted:
-            yield _correction_unit(graded, correction, asked, recipes)
-        if "revisions" in wanted:
+        made_by = {group: recipe for group, recipe in recipes.items() if recipe.name == correction.recipe}
+        if made_by:
+            yield _correction_unit(graded, correction, asked, made_by)
+        groups = [group for group, method in revised.items() if method == correction.recipe]
+        if groups:
             row = revision_example(graded.question, correction)
-            text = f"{asked}\n{correction.revision}"
-            yield Unit(row.id, "revisions", text, "revision", correction.model, (("revisions", row),))
+            text, rows = f"{asked}\n{correction.revision}", tuple((group, row) for group in groups)
+            yield Unit(row.id, "revisions", text, "revision", correction.model, rows)
 
 
 def _correction_unit(graded: GradedQuestion, correction: Correction, asked: str, recipes: Mapping[str, Recipe]) -> Unit:
     rows = [(group, row) for group, recipe in recipes.items() for row in recipe.to_examples(graded, correction)]
     mistake = next((g.attempt.text for g in graded.attempts if g.attempt.id == correction.attempt_id), "")
     text = "\n".join((asked, mistake, correction.explanation, correction.revision))
-    return Unit(correction.id, "corrections", text, "correction", correction.model, tuple(rows))
+    return Unit(correction.id, "corrections", text, correction.recipe, correction.model, tuple(rows))
 
 
 def _model(graded: GradedQuestion, attempt_id: str | None) -> str:

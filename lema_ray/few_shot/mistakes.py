@@ -1,6 +1,7 @@
-"""Worked corrections for the LeMa corrector prompt, four per task: three late mistakes and one at the start.
+"""Worked corrections for prompts to correctors, four per task: three late mistakes and one at the start.
 
-`Mistake.wrong_step` counts from 1, as prompts do; None where the task has no numbered steps. Used by `recipes.lema`.
+`Mistake.wrong_step` counts from 1, as prompts do; None where the task has no numbered steps, and so is the `error_type`
+(a code of the shipped taxonomy). Used by `recipes` and `analysis`.
 """
 
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ class Mistake:
     wrong_step: int | None
     explanation: str
     correction: str
+    error_type: str | None = None
 
 
 MISTAKES: dict[Task, tuple[Mistake, ...]] = {
@@ -33,6 +35,7 @@ MISTAKES: dict[Task, tuple[Mistake, ...]] = {
             "Step 2: Together it sold 35 + 17 = 52 lamps.\n"
             "Step 3: It took 52 * 20 = 1040 dollars.\n"
             "Step 4: The answer is 1040.",
+            "CA",
         ),
         Mistake(
             "Dina has 4 boxes with 24 crayons each. A third of all crayons are broken. How many crayons still work?",
@@ -44,6 +47,7 @@ MISTAKES: dict[Task, tuple[Mistake, ...]] = {
             "32 is the number of broken crayons. The question asks for those that still work, so the broken ones have"
             " to be taken away from all of them.",
             "Step 3: So 96 - 32 = 64 crayons still work.\nStep 4: The answer is 64.",
+            "QM",
         ),
         Mistake(
             "A train has 8 cars with 40 seats each. 275 people get on, and 3 seats are reserved for staff. How many"
@@ -58,6 +62,7 @@ MISTAKES: dict[Task, tuple[Mistake, ...]] = {
             "Step 2: Without the reserved seats there are 320 - 3 = 317.\n"
             "Step 3: After boarding, 317 - 275 = 42 seats stay free.\n"
             "Step 4: The answer is 42.",
+            "OP",
         ),
         Mistake(
             "Farida earns 18 dollars an hour and works 6 hours a day, 5 days a week. She pays 150 dollars of rent a"
@@ -71,6 +76,7 @@ MISTAKES: dict[Task, tuple[Mistake, ...]] = {
             "The rent is paid every week, so for 2 weeks it is 150 * 2 = 300 dollars; only one week was taken away.",
             "Step 4: The rent for 2 weeks is 150 * 2 = 300 dollars, so 1080 - 300 = 780 dollars are left.\n"
             "Step 5: The answer is 780.",
+            "MS",
         ),
     ),
     "math": (
@@ -86,6 +92,7 @@ MISTAKES: dict[Task, tuple[Mistake, ...]] = {
             "Step 3: The second term is $-4 \\cdot (-2) = 8$.\n"
             "Step 4: So $f(-2) = 12 + 8 + 1 = 21$.\n"
             "Step 5: The answer is $\\boxed{21}$.",
+            "CA",
         ),
         Mistake(
             "Two fair dice are rolled. What is the probability that the sum is 9?",
@@ -98,6 +105,7 @@ MISTAKES: dict[Task, tuple[Mistake, ...]] = {
             "Step 2: A sum of 9 comes from (3,6), (6,3), (4,5) and (5,4), so there are 4 outcomes.\n"
             "Step 3: The probability is $\\frac{4}{36} = \\frac{1}{9}$.\n"
             "Step 4: The answer is $\\boxed{\\frac{1}{9}}$.",
+            "CO",
         ),
         Mistake(
             "Solve $\\log_2(x) + \\log_2(x - 6) = 4$ for $x$.",
@@ -110,6 +118,7 @@ MISTAKES: dict[Task, tuple[Mistake, ...]] = {
             "Step 2: So $x^2 - 6x = 16$, that is $(x - 8)(x + 2) = 0$.\n"
             "Step 3: Only $x = 8$ makes both logarithms defined.\n"
             "Step 4: The answer is $\\boxed{8}$.",
+            "FC",
         ),
         Mistake(
             "The sides of a rectangle are in the ratio 3 : 4 and its diagonal is 15. What is its area?",
@@ -121,6 +130,7 @@ MISTAKES: dict[Task, tuple[Mistake, ...]] = {
             "$2(9 + 12)$ is the perimeter; the area of a rectangle is the product of its sides.",
             "Step 3: The sides are $9$ and $12$, and the area is $9 \\cdot 12 = 108$.\n"
             "Step 4: The answer is $\\boxed{108}$.",
+            "FC",
         ),
     ),
     "choice": (

@@ -60,15 +60,18 @@ def collect(config: RunConfig, run: RunFolder, rows: int) -> dict[str, Any]:
 
 
 @contextmanager
-def resumable(run: RunFolder) -> Iterator[None]:
-    """Ray Data's checkpoint by question id, for the pipeline of the body and for no other of this process."""
+def resumable(run: RunFolder, *part: str) -> Iterator[None]:
+    """Ray Data's checkpoint by question id, for the pipeline of the body and for no other of this process.
+
+    `part` names a pipeline other than collect's own: each remembers its questions in a place of its own.
+    """
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     # Each block in flight would read its process's memory map every second, which is large where an engine lives.
     context.memory_usage_poll_interval_s = None
     context.checkpoint_config = CheckpointConfig(
-        id_column="id", checkpoint_path=run.uri("checkpoint"), delete_checkpoint_on_success=False
+        id_column="id", checkpoint_path=run.uri("checkpoint", *part), delete_checkpoint_on_success=False
     )
     try:
         yield
@@ -96,7 +99,7 @@ def _pipeline(config: RunConfig, run: RunFolder, rows: int, progress: Any) -> tu
         stages.append(f"solutions {_short(writer.engine.model)}")
         dataset = _attempts(dataset, writer, config.seed, stages[-1], progress, paying, origin="written")
     dataset = _grades(dataset, config, progress)
-    work = partial(correct_question, recipe=open_recipe(config.recipe))
+    work = partial(correct_question, recipes=[open_recipe(recipe) for recipe in config.recipes])
     dataset = engine_pool(
         dataset, config.corrector.engine, config.corrector.actors, work, "corrections", progress, paying
     )

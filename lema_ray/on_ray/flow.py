@@ -42,7 +42,8 @@ class Flow:
     """One run. Its methods are the stages; each returns the stage's counts, from the manifest if it is done."""
 
     def __init__(self, config: RunConfig) -> None:
-        open_recipe(config.recipe)
+        for recipe in config.recipes:
+            open_recipe(recipe)
         self.config = config
         self.run: RunFolder = open_run(config)
         if not self.run.exists("manifest.json"):

@@ -15,7 +15,7 @@ from typing import Any
 
 import ray
 
-from lema_ray.records import Attempt, Correction, Dropped, GradedQuestion
+from lema_ray.records import Analysis, Correction, Dropped, GradedQuestion
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +24,12 @@ class Counted:
 
     rows: int = 0
     attempts: int = 0
+    injected: int = 0
     right: int = 0
     wrong: int = 0
     unsure: int = 0
     cut_off: int = 0
+    analyses: int = 0
     corrections: int = 0
     drops: int = 0
     requests: int = 0
@@ -38,20 +40,23 @@ class Counted:
     @classmethod
     def of(cls, row: GradedQuestion) -> Counted:
         """All that has happened to one row."""
-        verdicts = [g.grade.verdict for g in row.attempts if g.grade.rules != ("ungraded",)]
-        paid: list[Attempt | Correction | Dropped] = [*(g.attempt for g in row.attempts), *row.corrections, *row.drops]
+        own = [g for g in row.attempts if g.attempt.origin != "injected"]
+        verdicts = [g.grade.verdict for g in own if g.grade.rules != ("ungraded",)]
+        attempts = [g.attempt for g in row.attempts]
+        replies: list[Analysis | Correction | Dropped] = [*row.analyses, *row.corrections, *row.drops]
+        paid = [*attempts, *replies]
         return cls(
             rows=1,
-            attempts=len(row.attempts),
+            attempts=len(own),
+            injected=len(row.attempts) - len(own),
             right=verdicts.count("right"),
             wrong=len(row.wrong) if verdicts else 0,
             unsure=verdicts.count("unsure"),
             cut_off=sum(g.attempt.finish_reason == "length" for g in row.attempts),
+            analyses=len(row.analyses),
             corrections=len(row.corrections),
             drops=len(row.drops),
-            requests=sum(g.attempt.origin != "imported" for g in row.attempts)
-            + sum(c.requests for c in row.corrections)
-            + sum(d.requests for d in row.drops),
+            requests=sum(a.origin != "imported" for a in attempts) + sum(r.requests for r in replies),
             prompt_tokens=sum(p.prompt_tokens for p in paid),
             completion_tokens=sum(p.completion_tokens for p in paid),
             cost=sum(p.cost for p in paid),
@@ -159,7 +164,7 @@ def _line(stage: str, counted: dict[str, Any], rows: int, seconds: float) -> str
     parts = [f"{stage:<28}  {done}/{rows} rows", f"{rate:.1f}/s", left]
     if counted["completion_tokens"]:
         parts.append(f"{counted['completion_tokens'] / seconds:.0f} tokens/s")
-    outcomes = ("right", "wrong", "unsure", "cut_off", "corrections", "drops")
+    outcomes = ("right", "wrong", "unsure", "cut_off", "injected", "analyses", "corrections", "drops")
     parts += [f"{counted[name]} {name.replace('_', ' ')}" for name in outcomes if counted[name]]
     if counted["cost"]:
         parts.append(f"cost {counted['cost']:.4f}")

@@ -11,12 +11,14 @@ from collections.abc import Callable
 
 from lema_ray.config import ConfigError, RecipeConfig
 from lema_ray.recipes.lema import Lema
+from lema_ray.recipes.lemma import Lemma
 from lema_ray.recipes.recipe import Outcome, Recipe
 
 __all__ = ["RECIPES", "Outcome", "Recipe", "open_recipe"]
 
 RECIPES: dict[str, Callable[[RecipeConfig], Recipe]] = {
     "lema": Lema,
+    "lemma": Lemma,
 }
 
 

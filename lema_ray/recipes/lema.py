@@ -16,12 +16,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lema_ray import checks
+from lema_ray.analysis import SAYS_RIGHT
 from lema_ray.attempts import question_text
 from lema_ray.config import ConfigError, RecipeConfig
 from lema_ray.engines import Generate, RequestRefused
 from lema_ray.few_shot.mistakes import MISTAKES, Mistake
-from lema_ray.recipes.recipe import Outcome
-from lema_ray.recipes.replies import read_fields
+from lema_ray.recipes.recipe import Outcome, Rejected, mistakes
+from lema_ray.recipes.step_labels import labelled_steps, written_as
 from lema_ray.records import (
     Attempt,
     Completion,
@@ -36,6 +37,7 @@ from lema_ray.records import (
     TrainingExample,
     content_id,
 )
+from lema_ray.replies import read_fields
 from lema_ray.steps import join_steps, number_steps, split_steps
 
 CORRECT = """\
@@ -55,7 +57,6 @@ LEARN_CHOICE = "This answer is wrong. Explain the mistakes in it, then give the 
 LABELS = {"incorrect_step": "Incorrect Step", "explanation": "Explanation", "correct_solution": "Correct Solution"}
 LABELS_CHOICE = {"explanation": "Mistakes", "correct_solution": "Corrected Answer"}
 PARTS = {"step": "incorrect_step", "explanation": "explanation", "solution": "correct_solution"}
-STEP_LABEL = re.compile(r"(?i)^\s*\**\s*step\s+(\d+)\s*[:.)]\**\s*")
 
 
 def labels_for(task: Task) -> dict[str, str]:
@@ -100,10 +101,6 @@ def format_fields(fields: dict[str, str], task: Task) -> str:
     return "\n".join(lines)
 
 
-class _Rejected(Exception):
-    """A reply that failed a check; the argument is the reason code."""
-
-
 @dataclass(frozen=True)
 class Lema:
     """The recipe. Options: `parts`, the fields of a correction to learn (default all: step, explanation, solution)."""
@@ -123,20 +120,24 @@ class Lema:
         """The fields of a correction that training rows hold."""
         return tuple(self.config.options.get("parts", PARTS))
 
+    def preview(self, question: Question, solution: str) -> tuple[Message, ...]:
+        """The request for one correction."""
+        return correction_prompt(question, number_steps(split_steps(solution)))
+
+    def most_requests(self, samples: int) -> int:
+        """One for each try at each mistake."""
+        return min(self.config.corrections_per_question, samples) * self.config.tries
+
     async def correct(self, graded: GradedQuestion, corrector: Generate, student: Generate | None) -> Outcome:
         """One correction for each of the question's distinct mistakes."""
         results = await asyncio.gather(
-            *(self._correct_attempt(graded.question, attempt, corrector) for attempt in self._mistakes(graded))
+            *(self._correct_attempt(graded.question, attempt, corrector) for attempt in mistakes(graded, self.config))
         )
         found = [item for result in results for item in result]
         return Outcome(
             tuple(item for item in found if isinstance(item, Correction)),
             tuple(item for item in found if isinstance(item, Dropped)),
         )
-
-    def _mistakes(self, graded: GradedQuestion) -> list[Attempt]:
-        distinct = {(" ".join(a.text.split()) if self.config.dedupe else a.id): a for a in reversed(graded.wrong)}
-        return list(reversed(distinct.values()))[: self.config.corrections_per_question]
 
     async def _correct_attempt(
         self, question: Question, attempt: Attempt, corrector: Generate
@@ -165,32 +166,23 @@ class Lema:
             return refusal.dropped("corrections", attempt.id)
         try:
             return await self._accept(question, attempt, steps, reply)
-        except _Rejected as rejected:
-            return Dropped(
-                "corrections",
-                attempt.id,
-                str(rejected.args[0]),
-                reply.text,
-                1,
-                reply.prompt_tokens,
-                reply.completion_tokens,
-                reply.cost,
-            )
+        except Rejected as rejected:
+            return Dropped.of("corrections", attempt.id, rejected.reason, reply)
 
     async def _accept(self, question: Question, attempt: Attempt, steps: list[str], reply: Completion) -> Correction:
         if reply.finish_reason == "length":
-            raise _Rejected("cut_off")
+            raise Rejected("cut_off")
         fields = read_fields(reply.text, labels_for(question.task))
         if set(fields) != set(labels_for(question.task)):
-            raise _Rejected("unreadable_reply")
+            raise Rejected("called_right" if not fields and SAYS_RIGHT.search(reply.text) else "unreadable_reply")
         wrong_step, revision = None, fields["correct_solution"]
         if question.task != "choice":
             wrong_step, revision, fields = _join_to_attempt(fields, steps)
         if not checks.differs(revision, attempt.text):
-            raise _Rejected("no_change")
+            raise Rejected("no_change")
         grade = await checks.grade_revision(revision, question)
         if grade.verdict != "right":
-            raise _Rejected("wrong_answer" if grade.verdict == "wrong" else "unsure_answer")
+            raise Rejected("wrong_answer" if grade.verdict == "wrong" else "unsure_answer")
         return Correction(
             id=content_id(self.name, attempt.id, reply.text),
             recipe=self.name,
@@ -229,16 +221,16 @@ class Lema:
 
 
 def _join_to_attempt(fields: dict[str, str], steps: list[str]) -> tuple[int, str, dict[str, str]]:
-    """The wrong step (0-based), the whole revision, and the fields in the paper's layout. Raises `_Rejected`."""
+    """The wrong step (0-based), the whole revision, and the fields in the paper's layout. Raises `Rejected`."""
     number = re.search(r"\d+", fields["incorrect_step"])
     wrong = int(number.group()) - 1 if number else -1
     if not checks.step_exists(wrong, steps):
-        raise _Rejected("bad_step")
-    written = _labelled_steps(fields["correct_solution"], first=wrong + 1)
+        raise Rejected("bad_step")
+    written = labelled_steps(fields["correct_solution"], first=wrong + 1)
     if not written or written[0][0] > wrong + 1:
-        raise _Rejected("bad_step")
+        raise Rejected("bad_step")
     if not checks.keeps_prefix([text for label, text in written if label <= wrong], steps):
-        raise _Rejected("prefix_changed")
+        raise Rejected("prefix_changed")
     corrected = [text for label, text in written if label > wrong]
     numbered = "\n".join(f"Step {wrong + 1 + i}: {text}" for i, text in enumerate(corrected))
     layout = {
@@ -246,31 +238,6 @@ def _join_to_attempt(fields: dict[str, str], steps: list[str]) -> tuple[int, str
         "explanation": fields["explanation"],
         "correct_solution": ("...\n" if wrong > 0 else "") + numbered,
     }
-    return wrong, _as_the_attempt_writes(steps, wrong, corrected), layout
-
-
-def _labelled_steps(text: str, first: int) -> list[tuple[int, str]]:
-    """(step number, text without its label) of each corrected step; lines without a label belong to the step before."""
-    found: list[tuple[int, str]] = []
-    for line in text.splitlines():
-        label = STEP_LABEL.match(line)
-        if label:
-            found.append((int(label.group(1)), line[label.end() :].strip()))
-        elif line.strip() in ("", "...", "…", "{", "}"):
-            continue
-        elif found and not line.strip().casefold().startswith("the answer is"):
-            found[-1] = (found[-1][0], f"{found[-1][1]}\n{line.strip()}")
-        else:
-            found.append((found[-1][0] + 1 if found else first, line.strip()))
-    return found
-
-
-def _as_the_attempt_writes(steps: list[str], wrong: int, corrected: list[str]) -> str:
-    """The attempt's steps before the wrong one, untouched, then the corrected ones, labelled if the attempt's are."""
-    labelled = any(STEP_LABEL.match(step) for step in steps)
-    lines = [
-        f"Step {wrong + 1 + i}: {text}" if labelled and not text.casefold().startswith("the answer is") else text
-        for i, text in enumerate(corrected)
-    ]
     kept = join_steps(steps[:wrong]).rstrip()
-    return "\n".join([kept, *lines] if kept else lines)
+    written_on = written_as(steps, corrected, wrong + 1)
+    return wrong, "\n".join((kept, written_on)) if kept else written_on, layout

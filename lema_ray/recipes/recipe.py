@@ -5,7 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from lema_ray.records import Correction, Dropped, GradedQuestion, TrainingExample
+from lema_ray.config import RecipeConfig
+from lema_ray.records import (
+    Analysis,
+    Attempt,
+    Correction,
+    Dropped,
+    GradedAttempt,
+    GradedQuestion,
+    Message,
+    Question,
+    TrainingExample,
+)
 
 if TYPE_CHECKING:
     from lema_ray.engines import Generate
@@ -13,10 +24,29 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a recipe made of one question: accepted corrections, and what was dropped with its reason and cost."""
+    """What a recipe made of one question: accepted corrections, and what was dropped with its reason and cost.
+
+    `attempts` are those it added (mistakes made on purpose), `analyses` what it found out about mistakes.
+    """
 
     corrections: tuple[Correction, ...] = ()
     drops: tuple[Dropped, ...] = ()
+    attempts: tuple[GradedAttempt, ...] = ()
+    analyses: tuple[Analysis, ...] = ()
+
+
+class Rejected(Exception):
+    """A reply that failed a check; `reason` is the code that the funnel counts."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+def mistakes(graded: GradedQuestion, config: RecipeConfig) -> list[Attempt]:
+    """The question's distinct mistakes in sampling order, as many of them as the config allows."""
+    distinct = {(" ".join(a.text.split()) if config.dedupe else a.id): a for a in reversed(graded.wrong)}
+    return list(reversed(distinct.values()))[: config.corrections_per_question]
 
 
 class Recipe(Protocol):
@@ -33,4 +63,12 @@ class Recipe(Protocol):
 
     def to_examples(self, graded: GradedQuestion, correction: Correction) -> list[TrainingExample]:
         """The rows that one accepted correction teaches."""
+        ...
+
+    def preview(self, question: Question, solution: str) -> tuple[Message, ...]:
+        """The first request to the corrector as it would be sent for a wrong `solution`."""
+        ...
+
+    def most_requests(self, samples: int) -> int:
+        """At most so many requests to the corrector for one question with `samples` attempts."""
         ...

@@ -12,6 +12,7 @@ from typing import Literal
 from lema_ray.records import Correction, Dropped, GradedAttempt, GradedQuestion
 from lema_ray.steps import split_steps
 
+ROLES = {"written": "writer", "injected": "corrector"}
 Fate = Literal["right", "wrong", "unsure", "cut off"]
 FATES: tuple[Fate, ...] = ("right", "wrong", "unsure", "cut off")
 
@@ -47,6 +48,7 @@ class Funnel:
     questions: int = 0
     unattempted: int = 0
     written: int = 0
+    injected: int = 0
     fates: Counter[str] = field(default_factory=Counter)
     sent: int = 0
     repaired: int = 0
@@ -78,6 +80,9 @@ class Funnel:
         self.unattempted += not graded.attempts
         for one in graded.attempts:
             self._add_attempt(one)
+        for found in graded.analyses:
+            tokens = (found.prompt_tokens, found.completion_tokens, found.cost)
+            self._spend("corrector", found.model).add(found.requests, *tokens)
         for correction in graded.corrections:
             self._add_correction(graded, correction)
         for drop in graded.drops:
@@ -94,13 +99,16 @@ class Funnel:
         attempt = one.attempt
         if attempt.origin == "written":
             self.written += 1
+        elif attempt.origin == "injected":
+            self.injected += 1
         else:
             self.fates[fate(one)] += 1
-        role, requests = ("writer" if attempt.origin == "written" else "student"), attempt.origin != "imported"
+        role, requests = ROLES.get(attempt.origin, "student"), attempt.origin != "imported"
         self._spend(role, attempt.model).add(requests, attempt.prompt_tokens, attempt.completion_tokens, attempt.cost)
 
     def _add_correction(self, graded: GradedQuestion, correction: Correction) -> None:
-        self.corrections[correction.recipe] += 1
+        way = f" {correction.strategy}" if correction.strategy else ""
+        self.corrections[f"{correction.recipe}{way}"] += 1
         if correction.error_type:
             self.error_types[correction.error_type] += 1
         self._spend("corrector", correction.model).add(

@@ -1,4 +1,4 @@
-"""Read a corrector's reply: JSON where the endpoint made it, labelled text otherwise. Called by recipes."""
+"""Read a model's reply: JSON where the endpoint made it, labelled text otherwise. Called by recipes and `analysis`."""
 
 from __future__ import annotations
 

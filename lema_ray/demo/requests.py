@@ -1,0 +1,70 @@
+"""What a corrector is asked by `analysis` and the `lemma` recipe, read from nothing but the text. Used by the teachers.
+
+A teacher must not share the prompts' code, or a prompt that a model could not understand would pass unnoticed: it goes
+by the labels that the last block of a request shows.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["analyze", "fix", "fresh", "inject", "smooth"]
+
+_LABEL = re.compile(
+    r"(?m)^(Question|Reference Solution|Original Solution|Partial Solution|Beginning|Way|Words|Mistake To Make|Doubt"
+    r"|Continuation):[ \n]?"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One request and the labelled blocks of its target."""
+
+    kind: Kind
+    blocks: Mapping[str, str]
+
+    @property
+    def question(self) -> str:
+        """The question that it is about."""
+        return self.blocks.get("Question", "")
+
+    @property
+    def steps(self) -> str:
+        """The numbered steps that it shows."""
+        return self.blocks.get("Original Solution") or self.blocks.get("Partial Solution", "")
+
+
+def read_request(asked: str) -> Request | None:
+    """The request, None when it is one of another recipe, or a plain question."""
+    instruction, _, target = asked.rpartition("\n\n---\n\n")
+    marks = list(_LABEL.finditer(target))
+    ends = [*(m.start() for m in marks), len(target)][1:]
+    blocks = {m[1]: target[m.end() : end].strip() for m, end in zip(marks, ends, strict=True)}
+    kind = _kind(instruction, blocks)
+    return Request(kind, blocks) if kind else None
+
+
+def _kind(instruction: str, blocks: Mapping[str, str]) -> Kind | None:
+    if "Mistake To Make" in blocks:
+        return "inject"
+    if "Way" in blocks:
+        return "fresh" if "start" in blocks["Way"] else "fix"
+    if "Beginning" in blocks:
+        return "smooth"
+    return "analyze" if "Error Type" in instruction and "Original Solution" in blocks else None
+
+
+def show_fields(fields: Mapping[str, object], labels: Mapping[str, str], as_json: bool) -> str:
+    """Fields as a JSON object, or as `Label: text` with texts of several lines on lines of their own."""
+    if as_json:
+        return json.dumps(dict(fields))
+    return "\n".join(f"{labels[key]}:{chr(10) if chr(10) in str(v) else ' '}{v}" for key, v in fields.items())
+
+
+def joined(words: str, sentence: str) -> str:
+    """Words of doubt and what follows on them."""
+    return f"{words} {sentence[0].lower() + sentence[1:] if words.endswith((',', ':')) else sentence}"

@@ -1,0 +1,46 @@
+"""`lema score-corrector`: open a config's corrector, ask it about labelled files, and say how well it did. No Ray."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from contextlib import ExitStack
+from itertools import islice
+from pathlib import Path
+
+from lema_ray.analysis import Analyzer
+from lema_ray.config import ConfigError, EngineSpec, OpenAISpec, RunConfig
+from lema_ray.engines import open_engine
+from lema_ray.labelled import Labelled, read_labelled
+from lema_ray.score_corrector import Judged, by_source, judge_all, to_markdown
+
+
+def measure_corrector(config: RunConfig, files: list[Path], limit: int | None, out: Path | None) -> str:
+    """The scores as Markdown. Raises `ConfigError` for bad files, `EngineUnavailable` when nobody answers."""
+    rows = [row for file in files for row in islice(read_labelled(file), limit)]
+    if not rows:
+        raise ConfigError("no labelled rows: name files with --labelled FILE (JSONL with problem, steps and label)")
+    analyzer = Analyzer(config.recipe.analysis)
+    found = by_source(_judged(config.corrector.engine, rows, analyzer), analyzer.taxonomy)
+    if out is not None:
+        out.write_text(json.dumps({"corrector": config.corrector.engine.model, "scores": found}, indent=2) + "\n")
+    return to_markdown(found)
+
+
+def _judged(spec: EngineSpec, rows: list[Labelled], analyzer: Analyzer) -> list[Judged]:
+    from lema_ray.engines.launch import launched
+
+    async def ask(engine_spec: EngineSpec) -> list[Judged]:
+        engine = open_engine(engine_spec)
+        await engine.start()
+        try:
+            return await judge_all(rows, engine, analyzer)
+        finally:
+            await engine.close()
+
+    with ExitStack() as stack:
+        if isinstance(spec, OpenAISpec) and spec.launch:
+            log = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lema-")), "corrector.log")
+            spec = stack.enter_context(launched(spec, log))
+        return asyncio.run(ask(spec))

@@ -1,0 +1,184 @@
+"""Grounded mistake augmentation (LEMMA, arXiv 2503.17439, section 3): mistakes made on purpose, of types that occur.
+
+A type is drawn from a mixture of the question's own analysed mistakes and the data set's; a stronger model then writes
+a solution as a careless student would. It stays only when its answer is really wrong, it does not give itself away, and
+an independent analysis finds the wrong step where the writer says it is. Used by `lemma`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+
+from lema_ray import checks
+from lema_ray.analysis import Analyzer
+from lema_ray.attempts import question_text
+from lema_ray.doubts import find_doubts
+from lema_ray.engines import Generate, RequestRefused
+from lema_ray.few_shot.careless import CARELESS, Careless
+from lema_ray.recipes.lemma_options import LemmaOptions
+from lema_ray.recipes.recipe import Rejected
+from lema_ray.records import (
+    Analysis,
+    Attempt,
+    Completion,
+    Dropped,
+    Grade,
+    GradedAttempt,
+    GradedQuestion,
+    Message,
+    Question,
+    content_id,
+)
+from lema_ray.replies import read_fields
+from lema_ray.steps import split_steps
+from lema_ray.taxonomy import ErrorType, Taxonomy
+
+STAGE = "injection"
+CARELESSLY = """\
+You write wrong solutions that other people learn to spot. Solve the question below as a careless student would who \
+makes one mistake, of this type: {name} ({meaning}). Make it in one step, do not notice it, and go on from it to the \
+end, so that the final answer is wrong. Nothing in the solution may hint at the mistake. Write one step a line as \
+"Step 1: ...", and end with: The answer is ...
+Reply with the fields Wrong Solution, Wrong Step and Explanation (in JSON: solution; wrong_step, a number; \
+explanation)."""
+LABELS = {"solution": "Wrong Solution", "wrong_step": "Wrong Step", "explanation": "Explanation"}
+
+Injected = tuple[GradedAttempt | None, Analysis | None, Dropped | None]
+"""A new attempt, its analysis, and what was dropped on the way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A wrong solution as it was written: the type it was asked for, and the wrong step (0-based) it claims."""
+
+    made: GradedAttempt
+    error_type: str
+    wrong_step: int
+
+
+def type_shares(own: Sequence[str], prior: Mapping[str, float], weight: float, taxonomy: Taxonomy) -> dict[str, float]:
+    """How likely each type that can be made on purpose is for a question with mistakes of the types `own`.
+
+    (1 - weight) x the question's own shares + weight x the data set's, over injectable types, summing to 1.
+    """
+    weight = weight if own else 1.0
+    counts = Counter(own)
+    mixed = {
+        t.code: (1 - weight) * counts[t.code] / max(len(own), 1) + weight * prior.get(t.code, 0.0)
+        for t in taxonomy.types
+        if t.inject
+    }
+    total = sum(mixed.values())
+    return {code: share / total for code, share in mixed.items() if share > 0} if total else {}
+
+
+def injection_prompt(question: Question, kind: ErrorType) -> tuple[Message, ...]:
+    """The request for one wrong solution with a mistake of one type."""
+    instruction = CARELESSLY.format(name=kind.name, meaning=kind.meaning)
+    examples = [f"Question:\n{c.question}\n\n{_shown(c)}" for c in CARELESS.get(kind.code, ())]
+    solution = f"\n\nReference Solution:\n{question.solution}" if question.solution else ""
+    target = f"Question:\n{question_text(question)}{solution}\n\nMistake To Make: {kind.name}"
+    return (Message("user", "\n\n---\n\n".join((instruction, *examples, target))),)
+
+
+def _shown(careless: Careless) -> str:
+    wrong = f"Wrong Solution:\n{careless.solution}\nWrong Step: {careless.wrong_step}"
+    return f"{wrong}\nExplanation: {careless.explanation}"
+
+
+def json_schema() -> str:
+    """The JSON schema of a reply, for endpoints that can enforce one."""
+    kinds = {key: {"type": "integer" if key == "wrong_step" else "string"} for key in LABELS}
+    return json.dumps({"type": "object", "properties": kinds, "required": list(kinds), "additionalProperties": False})
+
+
+@dataclass(frozen=True)
+class Injector:
+    """Makes mistakes on purpose."""
+
+    options: LemmaOptions
+    analyzer: Analyzer
+
+    async def inject(
+        self, graded: GradedQuestion, count: int, own: Sequence[str], corrector: Generate
+    ) -> list[Injected]:
+        """At most `count` new mistakes for a question whose own mistakes are of the types `own`."""
+        taxonomy, question = self.analyzer.taxonomy, graded.question
+        prior = self.options.prior or taxonomy.prior(question.task)
+        shares = type_shares(own, prior, self.options.dataset_weight, taxonomy)
+        if not shares:
+            return []
+        drawn = Random(content_id(STAGE, question.id)).choices(list(shares), list(shares.values()), k=count)
+        written = await asyncio.gather(*(self._write(question, taxonomy[c], k, corrector) for k, c in enumerate(drawn)))
+        known, new, failed = {_words(g.attempt.text) for g in graded.attempts}, list[Written](), list[Injected]()
+        for one in written:
+            if isinstance(one, Dropped):
+                failed.append((None, None, one))
+            elif (words := _words(one.made.attempt.text)) in known:
+                failed.append((one.made, None, Dropped(STAGE, one.made.attempt.id, "duplicate")))
+            else:
+                known.add(words)
+                new.append(one)
+        return [*await asyncio.gather(*(self._locate(question, one, corrector) for one in new)), *failed]
+
+    async def _write(self, question: Question, kind: ErrorType, k: int, corrector: Generate) -> Written | Dropped:
+        """A solution that is really wrong, or why there is none."""
+        attempt_id = f"{question.id}/injected{k}"
+        seed = int(content_id(STAGE, attempt_id), 16) % 2**31
+        sampling = replace(self.options.inject_sampling.with_seed(seed), json_schema=json_schema())
+        try:
+            reply = await corrector(injection_prompt(question, kind), sampling)
+        except RequestRefused as refusal:
+            return refusal.dropped(STAGE, attempt_id)
+        try:
+            text, wrong = _read(reply)
+            grade = await _wrong_grade(text, question)
+        except Rejected as rejected:
+            return Dropped.of(STAGE, attempt_id, rejected.reason, reply)
+        tokens = (reply.prompt_tokens, reply.completion_tokens, reply.cost)
+        attempt = Attempt(attempt_id, text, reply.model, "injected", "stop", seed, sampling.temperature, *tokens)
+        return Written(GradedAttempt(attempt, grade), kind.code, wrong)
+
+    async def _locate(self, question: Question, one: Written, corrector: Generate) -> Injected:
+        """The mistake with an analysis that agrees on its step; else the analysis and a drop."""
+        attempt = one.made.attempt
+        found = await self.analyzer.analyze(question, attempt.id, split_steps(attempt.text), corrector)
+        if isinstance(found, Dropped):
+            return one.made, None, found
+        if found.wrong_step != one.wrong_step:
+            detail = f"written in step {one.wrong_step + 1}, found in step {found.wrong_step + 1}"
+            return one.made, found, Dropped(STAGE, attempt.id, "step_disagrees", detail)
+        return one.made, replace(found, error_type=one.error_type), None
+
+
+def _read(reply: Completion) -> tuple[str, int]:
+    """The solution of a reply and the index of its wrong step. Raises `Rejected`."""
+    if reply.finish_reason == "length":
+        raise Rejected("cut_off")
+    fields = read_fields(reply.text, LABELS)
+    number, text = re.search(r"\d+", fields.get("wrong_step", "")), fields.get("solution", "")
+    if number is None or not text:
+        raise Rejected("unreadable_reply")
+    if not checks.step_exists(int(number[0]) - 1, split_steps(text)):
+        raise Rejected("bad_step")
+    return text, int(number[0]) - 1
+
+
+async def _wrong_grade(text: str, question: Question) -> Grade:
+    """The grade of a solution that is wrong and does not say so. Raises `Rejected`."""
+    if any(doubt.kind == "said" for doubt in find_doubts(text)):
+        raise Rejected("gives_itself_away")
+    grade = await checks.grade_revision(text, question)
+    if grade.verdict != "wrong":
+        raise Rejected("not_wrong" if grade.verdict == "right" else "unsure_answer")
+    return grade
+
+
+def _words(text: str) -> str:
+    return " ".join(text.split())

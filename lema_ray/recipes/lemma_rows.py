@@ -1,0 +1,69 @@
+"""Training rows of the `lemma` recipe: kept steps, wrong step, doubt and continuation as spans under the solve prompt.
+
+`parts` choose what becomes of a correction here and not when it was made, so that one run's corrections serve every
+ablation. With `truncation` left out the whole wrong attempt stands before the doubt, whose words were written for the
+cut one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from lema_ray.attempts import solve_prompt
+from lema_ray.recipes.lemma_options import LemmaOptions
+from lema_ray.recipes.trajectory import Start
+from lema_ray.records import Attempt, Correction, GradedQuestion, Span, TrainingExample, content_id
+from lema_ray.steps import join_steps, split_steps
+
+
+def rows_of(graded: GradedQuestion, correction: Correction, options: LemmaOptions) -> list[TrainingExample]:
+    """The row of one correction; none when the parts leave its kind out."""
+    attempt = _attempt(graded, correction)
+    origin = "injected" if attempt.origin == "injected" else "sampled"
+    if correction.strategy not in options.parts or origin not in options.parts:
+        return []
+    first = _failed_before(graded, correction, options)
+    spans = [*(_spans(graded, first, options, with_rest=False) if first else ()), *_spans(graded, correction, options)]
+    text = spans[0].text.lstrip()
+    return [
+        TrainingExample(
+            id=content_id(correction.id, *sorted(options.parts)),
+            prompt=solve_prompt(graded.question),
+            target=(Span(text, spans[0].learn), *spans[1:]) if text else tuple(spans[1:]),
+            kind=correction.recipe,
+            question_id=graded.question.id,
+            attempt_id=attempt.id,
+            correction_id=correction.id,
+        )
+    ]
+
+
+def _attempt(graded: GradedQuestion, correction: Correction) -> Attempt:
+    return next(g.attempt for g in graded.attempts if g.attempt.id == correction.attempt_id)
+
+
+def _spans(
+    graded: GradedQuestion, correction: Correction, options: LemmaOptions, with_rest: bool = True
+) -> Iterator[Span]:
+    """What was right, what was wrong, and the doubt with what follows; joined they are the solution."""
+    start = Start(split_steps(_attempt(graded, correction).text), correction.wrong_step or 0)
+    wrong = start.wrong_part if "truncation" in options.parts else join_steps(start.steps[start.wrong :])
+    smooth = "smoothing" in options.parts and "smooth_rest" in correction.fields
+    doubt, rest = (correction.fields[("smooth_" if smooth else "") + key] for key in ("doubt", "rest"))
+    if start.right_part:
+        yield Span(start.right_part)
+    yield Span(wrong.rstrip(), learn="learn_wrong_step" in options.parts)
+    yield Span(f"\n{doubt}\n{rest}" if with_rest else f"\n{doubt}\n")
+
+
+def _failed_before(graded: GradedQuestion, correction: Correction, options: LemmaOptions) -> Correction | None:
+    """For the share of rows with several doubts: a fresh start after another mistake, to stand before this one."""
+    if "several" not in options.parts or int(content_id("several", correction.id), 16) / 2**64 >= options.several:
+        return None
+    mistaken = _attempt(graded, correction).text
+    others = (
+        other
+        for other in graded.corrections
+        if other.strategy == "fresh" and other.recipe == correction.recipe and _attempt(graded, other).text != mistaken
+    )
+    return min(others, key=lambda other: content_id(correction.id, other.id), default=None)

@@ -1,0 +1,136 @@
+"""What every recipe promises, whatever its method: lineage, costs, requests, drops, and rows that can be learned."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from lema_ray import arrow
+from lema_ray.config import RecipeConfig
+from lema_ray.demo.erring import MAKERS, err
+from lema_ray.demo.teacher import reply
+from lema_ray.demo.word_problems import generate
+from lema_ray.engines import EngineUnavailable, RequestRefused
+from lema_ray.recipes import RECIPES, open_recipe
+from lema_ray.records import (
+    Attempt,
+    Completion,
+    Dropped,
+    Grade,
+    GradedAttempt,
+    GradedQuestion,
+    Message,
+    Sampling,
+    TrainingExample,
+)
+
+
+class Teacher:
+    """The rule-based teacher at a price, which counts its requests; `says` replaces what it says."""
+
+    def __init__(self, says: str | Exception | None = None) -> None:
+        self.says, self.requests = says, 0
+
+    async def __call__(self, messages: Sequence[Message], sampling: Sampling) -> Completion:
+        self.requests += 1
+        if isinstance(self.says, Exception):
+            raise self.says
+        text = reply(messages, sampling.json_schema is not None) if self.says is None else self.says
+        return Completion(text, "stop", "teacher", 10, 5, cost=0.25)
+
+
+def questions(count: int) -> list[GradedQuestion]:
+    """Word problems with a right attempt and two different mistakes."""
+    rng, made = Random(0), []
+    for problem in generate(count, 3, min_steps=2):
+        right = GradedAttempt(Attempt("r", problem.question.solution or "", "m"), Grade("right", "?"))
+        wrong = [e for kind in MAKERS if (e := err(problem.story, kind, rng))][:2]
+        attempts = (GradedAttempt(Attempt(f"w{k}", e.solution, "m"), Grade("wrong", "?")) for k, e in enumerate(wrong))
+        made.append(GradedQuestion(problem.question, (right, *attempts)))
+    return made
+
+
+every_recipe = pytest.mark.parametrize("name", RECIPES)
+
+
+@every_recipe
+async def test_corrections_are_right_and_everything_is_accounted_for(name: str) -> None:
+    recipe, teacher = open_recipe(RecipeConfig(name=name)), Teacher()
+    rows, requests, cost = questions(15), 0, 0.0
+    for row in rows:
+        before = teacher.requests
+        outcome = await recipe.correct(row, teacher, None)
+        made = [g.attempt for g in outcome.attempts]
+        known = {g.attempt.id for g in row.attempts} | {a.id for a in made}
+        assert outcome.corrections and all(c.recipe == recipe.name == name for c in outcome.corrections)
+        assert {c.attempt_id for c in outcome.corrections} <= known
+        assert len({c.id for c in outcome.corrections}) == len(outcome.corrections)
+        assert all(d.stage and d.id and d.reason for d in outcome.drops)
+        paid = [*outcome.corrections, *outcome.drops, *outcome.analyses]
+        requests += sum(p.requests for p in paid) + len(made)
+        cost += sum(p.cost for p in paid) + sum(a.cost for a in made)
+        assert teacher.requests - before <= recipe.most_requests(3)
+        whole = GradedQuestion(row.question, row.attempts + outcome.attempts, outcome.corrections, outcome.drops)
+        assert arrow.from_table(GradedQuestion, arrow.to_table([whole], GradedQuestion)) == [whole]
+        for correction in outcome.corrections:
+            check_rows(recipe.to_examples(whole, correction), whole, correction.id)
+    assert requests == teacher.requests and cost == pytest.approx(0.25 * requests)
+
+
+def check_rows(rows: list[TrainingExample], whole: GradedQuestion, correction_id: str) -> None:
+    for row in rows:
+        assert row.question_id == whole.question.id and row.correction_id == correction_id
+        assert row.prompt[-1].role == "user" and whole.question.text in row.prompt[-1].content
+        assert any(span.learn and span.text.strip() for span in row.target)
+        assert row.target_text == row.target_text.lstrip() and whole.question.reference in row.target_text
+    assert len({row.id for row in rows}) == len(rows)
+
+
+@every_recipe
+async def test_the_same_question_gives_the_same_outcome(name: str) -> None:
+    (row,) = questions(1)
+    first, second = [await open_recipe(RecipeConfig(name=name)).correct(row, Teacher(), None) for _ in range(2)]
+    assert first == second
+
+
+@every_recipe
+async def test_a_question_without_mistakes_costs_nothing(name: str) -> None:
+    (row,) = questions(1)
+    teacher = Teacher()
+    outcome = await open_recipe(RecipeConfig(name=name)).correct(
+        GradedQuestion(row.question, row.attempts[:1]), teacher, None
+    )
+    assert teacher.requests == 0 and outcome.corrections == () and outcome.drops == ()
+
+
+@every_recipe
+async def test_a_refused_request_is_a_drop_and_a_dead_engine_stops_everything(name: str) -> None:
+    (row,) = questions(1)
+    recipe = open_recipe(RecipeConfig(name=name))
+    outcome = await recipe.correct(row, Teacher(RequestRefused("content_filter", "not this one")), None)
+    assert outcome.corrections == () and {d.reason for d in outcome.drops} == {"content_filter"}
+    with pytest.raises(EngineUnavailable):
+        await recipe.correct(row, Teacher(EngineUnavailable("it is gone")), None)
+
+
+@every_recipe
+@settings(max_examples=40)
+@given(
+    text=st.text(max_size=80) | st.sampled_from(["{", "[]", '{"doubt": 3}', "Incorrect Step: 10**9", "Step 1:\n" * 9])
+)
+async def test_no_reply_breaks_it(name: str, text: str) -> None:
+    (row,) = questions(1)
+    outcome = await open_recipe(RecipeConfig(name=name)).correct(row, Teacher(text), None)
+    assert outcome.corrections == ()
+    assert all(isinstance(d, Dropped) and d.cost > 0 for d in outcome.drops) and outcome.drops
+
+
+@every_recipe
+def test_its_first_request_can_be_shown_before_anything_is_asked(name: str) -> None:
+    (row,) = questions(1)
+    prompt = open_recipe(RecipeConfig(name=name)).preview(row.question, row.wrong[0].text)
+    assert row.question.text in prompt[-1].content and row.wrong[0].text.splitlines()[0] in prompt[-1].content
