@@ -90,7 +90,7 @@ async def timed(graded: GradedQuestion, generate_text: Any, *, log: str, model: 
 def pipeline(model: str, count: int) -> None:
     """Our pool on Ray Data, from prepared questions to Parquet."""
     from lema_ray.on_ray.cluster import connect
-    from lema_ray.on_ray.collect import TRAIN, block_rows, engine_pool, resumable, without_deprecations
+    from lema_ray.on_ray.collect import TRAIN, block_rows, engine_pool, resumable, without_warnings
     from lema_ray.on_ray.flow import Flow
     from lema_ray.on_ray.progress import open_progress
     from lema_ray.on_ray.source import read_rows
@@ -114,7 +114,7 @@ def pipeline(model: str, count: int) -> None:
         log = str(Path(folder, "log"))
         work = partial(timed, log=log, model=model)
         rows = read_rows(flow.run, TRAIN, Question, block_rows(count))
-        with resumable(flow.run), without_deprecations():
+        with resumable(flow.run, "out"), without_warnings():
             dataset = engine_pool(rows, spec(model), config.students[0].actors, work, "attempts", open_progress())
             dataset.write_parquet(flow.run.uri("out"))
         print(json.dumps(read(log)))

@@ -21,12 +21,12 @@ from lema_ray.runs import RunFolder
 _HEAD = re.compile(rb'\{"key": "([0-9a-f]{32})", "row": "((?:[^"\\]|\\.)*)", ')
 
 
-def finished_rows(run: RunFolder) -> np.ndarray[Any, Any]:
-    """Eight-byte hashes of the row ids that the checkpoint has committed, sorted: 8 bytes a question in memory."""
+def finished_rows(run: RunFolder, *sink: str) -> np.ndarray[Any, Any]:
+    """Eight-byte hashes of the row ids that are committed to a sink, sorted: 8 bytes a question in memory."""
     found = [np.empty(0, np.uint64)]
-    for name in run.files("checkpoint", suffix=".parquet"):
+    for name in run.files("checkpoint", *sink, suffix=".parquet"):
         if ".pending" not in name:
-            with run.opened("checkpoint", name) as stream:
+            with run.opened("checkpoint", *sink, name) as stream:
                 try:
                     ids = pq.read_table(stream, columns=["id"]).column("id").to_pylist()
                 except pa.ArrowInvalid:

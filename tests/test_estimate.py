@@ -41,16 +41,16 @@ def test_a_probe_narrows_the_range_to_what_the_endpoint_does() -> None:
     with running(ServerOptions(latency_s=0.2)) as url:
         asking_all = config(url, concurrency=10)
         _, asked = estimate(asking_all)
-        seen = probe(asked, 4)["corrections"]
+        seen = probe(asked, 4)["corrections lema"]
         text, _ = estimate(asking_all, probes=4)
     assert 100 < seen.prompt_tokens[0] <= seen.prompt_tokens[1]
     assert 0 < seen.completion_tokens[0] <= seen.completion_tokens[1] < 400
     assert 0.2 <= seen.seconds[0] <= seen.seconds[1] < 3
-    (_, plan) = plan_calls(asked, {"corrections": seen})
+    (_, plan) = plan_calls(asked, {"corrections lema": seen})
     assert plan.seconds is not None and plan.seconds[1] == pytest.approx(200 * seen.seconds[1] / 10)
     assert "4 probes" in text and "not known" in text
 
 
 def test_a_dry_run_shows_prices_with_their_source_and_whole_prompts() -> None:
     text = dry_run(config())
-    assert "price of corrections: config" in text and "Original Solution" in text
+    assert "price of corrections lema: config" in text and "Original Solution" in text

@@ -16,8 +16,8 @@ import ray
 from lema_ray.analysis import STAGE, Analyzer, analyze_question
 from lema_ray.config import ConfigError, RunConfig
 from lema_ray.distribution import count_distribution, to_json, to_markdown
-from lema_ray.on_ray.cluster import READING_CPUS, Pool, check_plan, connect
-from lema_ray.on_ray.collect import block_rows, engine_pool, resumable, without_deprecations
+from lema_ray.on_ray.cluster import READING_CPUS, READING_TASKS, Pool, check_plan, connect
+from lema_ray.on_ray.collect import block_rows, engine_pool, open_paying, resumable, without_warnings
 from lema_ray.on_ray.flow import Flow, launched_config
 from lema_ray.on_ray.pools import stage_error
 from lema_ray.on_ray.progress import open_progress, shown
@@ -66,9 +66,12 @@ def _analyze(config: RunConfig, run: RunFolder, part: tuple[str, ...]) -> None:
     work: Any = partial(analyze_question, analyzer=Analyzer(config.recipe.analysis))
     corrector, progress = config.corrector, open_progress()
     try:
-        with resumable(run, *_where(part)), without_deprecations(), shown(progress, [STAGE], rows):
+        with resumable(run, *_where(part)), without_warnings(), shown(progress, [STAGE], rows):
+            paying = open_paying(config, run, *_where(part))
             dataset = read_rows(run, part, GradedQuestion, block_rows(rows))
-            dataset = engine_pool(dataset, corrector.engine, corrector.actors, work, STAGE, progress)
-            dataset.write_parquet(run.uri(*_where(part)), ray_remote_args={"num_cpus": READING_CPUS})
+            dataset = engine_pool(dataset, corrector.engine, corrector.actors, work, STAGE, progress, paying)
+            dataset.write_parquet(
+                run.uri(*_where(part)), ray_remote_args={"num_cpus": READING_CPUS}, concurrency=READING_TASKS
+            )
     except Exception as error:
         raise ray.get(progress.failure.remote()) or stage_error(error) from None

@@ -48,7 +48,7 @@ def collect(config: RunConfig, run: RunFolder, rows: int) -> dict[str, Any]:
     progress = open_progress()
     start = time.monotonic()
     try:
-        with resumable(run), without_deprecations():
+        with resumable(run, "collected"), without_warnings():
             dataset, stages = _pipeline(config, run, rows, progress)
             with shown(progress, stages, rows):
                 dataset.write_parquet(
@@ -60,18 +60,15 @@ def collect(config: RunConfig, run: RunFolder, rows: int) -> dict[str, Any]:
 
 
 @contextmanager
-def resumable(run: RunFolder, *part: str) -> Iterator[None]:
-    """Ray Data's checkpoint by question id, for the pipeline of the body and for no other of this process.
-
-    `part` names a pipeline other than collect's own: each remembers its questions in a place of its own.
-    """
+def resumable(run: RunFolder, *sink: str) -> Iterator[None]:
+    """Ray Data's checkpoint by question id of what is in a sink, for the pipeline of the body and no other."""
     context = ray.data.DataContext.get_current()
     context.enable_progress_bars = False
     context.print_on_execution_start = False
     # Each block in flight would read its process's memory map every second, which is large where an engine lives.
     context.memory_usage_poll_interval_s = None
     context.checkpoint_config = CheckpointConfig(
-        id_column="id", checkpoint_path=run.uri("checkpoint", *part), delete_checkpoint_on_success=False
+        id_column="id", checkpoint_path=run.uri("checkpoint", *sink), delete_checkpoint_on_success=False
     )
     try:
         yield
@@ -80,17 +77,21 @@ def resumable(run: RunFolder, *part: str) -> Iterator[None]:
 
 
 @contextmanager
-def without_deprecations() -> Iterator[None]:
-    """Ray 2.60 deprecates how an actor's concurrency and a writer's CPUs are passed, and has no other way yet."""
+def without_warnings() -> Iterator[None]:
+    """Ray 2.60 deprecates how an actor's concurrency and a writer's CPUs are passed, and has no other way yet.
+
+    It also advises more blocks wherever there are fewer of them than tasks may run.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings("ignore", "The maximum number of concurrent tasks", UserWarning)
         yield
 
 
 def _pipeline(config: RunConfig, run: RunFolder, rows: int, progress: Any) -> tuple[Dataset, list[str]]:
     where, record = (("questions", "attempts"), GradedQuestion) if config.import_attempts else (TRAIN, Question)
     dataset = read_rows(run, where, record, block_rows(rows))
-    paying = _paying(config, run)
+    paying = open_paying(config, run, "collected")
     stages = []
     for student in config.students:
         stages.append(f"attempts {_short(student.engine.model)}")
@@ -106,10 +107,10 @@ def _pipeline(config: RunConfig, run: RunFolder, rows: int, progress: Any) -> tu
     return dataset, [*stages, "grades", "corrections"]
 
 
-def _paying(config: RunConfig, run: RunFolder) -> Paying | None:
-    """What was received for rows that are not finished, and the limiters; None when nobody is paid."""
+def open_paying(config: RunConfig, run: RunFolder, *sink: str) -> Paying | None:
+    """What was received for rows that are not in the sink, and the limiters; None when nobody is paid."""
     limiters = open_limiters(config, run)
-    return None if limiters is None else Paying(read_index(run, finished_rows(run)), limiters)
+    return None if limiters is None else Paying(read_index(run, finished_rows(run, *sink)), limiters)
 
 
 def _short(model: str) -> str:

@@ -15,7 +15,7 @@ from ray.data import Dataset
 from lema_ray.config import ConfigError, RunConfig, SamplingConfig
 from lema_ray.evolution import STAGE, correction_counts, draw_seeds, evolve_question
 from lema_ray.on_ray.cluster import READING_CPUS, Pool, check_plan, connect
-from lema_ray.on_ray.collect import engine_pool, without_deprecations
+from lema_ray.on_ray.collect import engine_pool, without_warnings
 from lema_ray.on_ray.flow import Flow, launched_config
 from lema_ray.on_ray.pools import from_rows, stage_error, to_rows
 from lema_ray.on_ray.progress import open_progress, shown
@@ -39,7 +39,7 @@ def evolve_run(config: RunConfig, count: int) -> str:
         progress = open_progress()
         work = partial(evolve_question, sampling=SamplingConfig(temperature=1.0, max_tokens=1024))
         try:
-            with without_deprecations(), shown(progress, [STAGE], count):
+            with without_warnings(), shown(progress, [STAGE], count):
                 seeds = _seeds(flow.run, drawn)
                 dataset = engine_pool(seeds, corrector.engine, corrector.actors, work, STAGE, progress)
                 return _write(flow.run, dataset)
