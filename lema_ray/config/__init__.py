@@ -15,6 +15,7 @@ from lema_ray.config.collect import (
 from lema_ray.config.engines import (
     ActorsConfig,
     BatchConfig,
+    EndpointConfig,
     EngineSpec,
     LimitsConfig,
     OpenAISpec,
@@ -46,6 +47,7 @@ __all__ = [
     "ConfigError",
     "CorrectorConfig",
     "CotSource",
+    "EndpointConfig",
     "EngineSpec",
     "EvaluateConfig",
     "EvaluationSampling",
