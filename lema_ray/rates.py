@@ -10,8 +10,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 WINDOW_S = 60.0
-SLACK_S = 1.5
+SLACK_S = 1.0
 """How much longer than a minute an amount counts: what may lie between a lease and the endpoint's own clock."""
+HASTE = 1.1
+"""The pace over the limit's own, so that what a stall left unused can be caught up with; the window is what binds."""
 BURST_S = 1.0
 """How far the pace may be run ahead of, so that leases can be given in batches."""
 SAVE_S = 1.0
@@ -70,7 +72,7 @@ class Meter:
         """Push the pace on by an amount; a negative one gives back what was expected and not used."""
         if amount > 0:
             self.paced_until = max(self.paced_until, now)
-        self.paced_until += amount * self.span / self.limit
+        self.paced_until += amount * self.span / self.limit / HASTE
 
     def correct(self, by: float, then: float, now: float) -> None:
         """An amount added at `then` was off: more counts from now on, less is taken back where it was."""
@@ -93,7 +95,7 @@ class Meter:
         """Take up the state of `saved`. What the pace allowed in `SAVE_S` after that counts as added."""
         self.buckets = {int(k): v for k, v in state["buckets"].items()}
         self.used = sum(self.buckets.values())
-        unknown = state["held"] + self.limit * (SAVE_S + BURST_S) / self.span
+        unknown = state["held"] + self.limit * (SAVE_S + BURST_S) * HASTE / self.span
         self.add(min(unknown, self.limit), saved + SAVE_S)
 
 

@@ -16,6 +16,7 @@ from lema_ray.config.collect import (
 from lema_ray.config.engines import (
     ActorsConfig,
     BatchConfig,
+    EndpointConfig,
     EngineSpec,
     LimitsConfig,
     OpenAISpec,
@@ -48,6 +49,7 @@ __all__ = [
     "ConfigError",
     "CorrectorConfig",
     "CotSource",
+    "EndpointConfig",
     "EngineSpec",
     "EvaluateConfig",
     "EvaluationSampling",

@@ -78,6 +78,16 @@ class BatchConfig(Section):
     rows: int = Field(2_048, gt=0, description="questions that wait for one batch together")
 
 
+class EndpointConfig(Section):
+    """Another server, key or model for the same work, with limits of its own."""
+
+    base_url: str | None = Field(None, description="default: the first endpoint's, for another key")
+    api_key_env: str = "OPENAI_API_KEY"
+    model: str | None = Field(None, description="default: the first endpoint's")
+    limits: LimitsConfig = LimitsConfig()
+    prices: PriceConfig | None = None
+
+
 class OpenAISpec(Section):
     """Any OpenAI-compatible endpoint. The key is read from the environment and never stored."""
 
@@ -98,6 +108,26 @@ class OpenAISpec(Section):
         None, description="command that starts the server for the run's duration; {port} is filled in"
     )
     extra_body: dict[str, Any] = Field(default_factory=dict, description="sent with every request")
+    others: tuple[EndpointConfig, ...] = Field((), description="more endpoints for this role")
+    use: Literal["spread", "fallback"] = Field("spread", description="how others are used: all at once, or in order")
+
+    @model_validator(mode="after")
+    def _batches_have_one_endpoint(self) -> OpenAISpec:
+        if self.batch is not None and self.others:
+            raise ValueError("batch has one endpoint: leave out others")
+        return self
+
+    @property
+    def endpoints(self) -> tuple[OpenAISpec, ...]:
+        """Every endpoint as a spec of its own."""
+        alone = self.model_copy(update={"others": ()})
+        more = [alone.model_copy(update=self._changes(other)) for other in self.others]
+        return (alone, *more)
+
+    def _changes(self, other: EndpointConfig) -> dict[str, Any]:
+        names = {"base_url": other.base_url or self.base_url, "model": other.model or self.model}
+        own = {"api_key_env": other.api_key_env, "limits": other.limits, "prices": other.prices, "launch": None}
+        return names | own
 
 
 class ScriptedSpec(Section):

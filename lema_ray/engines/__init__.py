@@ -5,14 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from lema_ray.errors import LemaError
 from lema_ray.records import Completion, Dropped, Message, Sampling
 
 if TYPE_CHECKING:
-    from lema_ray.config import EngineSpec
+    from lema_ray.config import EngineSpec, OpenAISpec
     from lema_ray.engines.leases import Leases
     from lema_ray.runs import RunFolder
 
@@ -63,20 +63,31 @@ class RequestRefused(Exception):
         return Dropped(stage, row, self.reason, self.detail, 1, paid.prompt_tokens, paid.completion_tokens, paid.cost)
 
 
-def open_engine(spec: EngineSpec, leases: Leases | None = None, run: RunFolder | None = None) -> Engine:
+LeasesOf = Callable[["OpenAISpec"], "Leases"]
+
+
+def open_engine(spec: EngineSpec, leases: LeasesOf | None = None, run: RunFolder | None = None) -> Engine:
     """The engine that a config section describes, not yet started.
 
-    `leases` are an endpoint's, if others share it; `run` is where an engine that submits batches notes them.
+    `leases` gives the leases of an endpoint that others share; `run` is where batches that are submitted are noted.
     """
     if spec.type == "vllm":
         from lema_ray.engines.vllm import VLLMEngine
 
         return VLLMEngine(spec)
     if spec.type == "openai":
-        from lema_ray.engines.batch import BatchEngine
-        from lema_ray.engines.openai import OpenAIEngine
-
-        return OpenAIEngine(spec, leases) if spec.batch is None else BatchEngine(spec, leases, run)
+        return _open_endpoints(spec, leases, run)
     from lema_ray.engines.scripted import ScriptedEngine
 
     return ScriptedEngine(spec)
+
+
+def _open_endpoints(spec: OpenAISpec, leases: LeasesOf | None, run: RunFolder | None) -> Engine:
+    from lema_ray.engines.batch import BatchEngine
+    from lema_ray.engines.openai import OpenAIEngine
+    from lema_ray.engines.several import SeveralEngines
+
+    if spec.batch is not None:
+        return BatchEngine(spec, leases(spec) if leases else None, run)
+    engines = [OpenAIEngine(one, leases(one) if leases else None) for one in spec.endpoints]
+    return engines[0] if len(engines) == 1 else SeveralEngines(engines, spec.use == "fallback")

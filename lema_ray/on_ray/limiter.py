@@ -78,10 +78,10 @@ def open_limiters(config: RunConfig, run: RunFolder) -> Any:
     roles.append((config.corrector.engine, config.corrector.actors))
     found: dict[str, Endpoint] = {}
     for engine, actors in roles:
-        if isinstance(engine, OpenAISpec):
+        for spec in engine.endpoints if isinstance(engine, OpenAISpec) else ():
             # One endpoint may serve several roles: they share its limits.
-            before = found.get(endpoint_name(engine))
-            found[endpoint_name(engine)] = Endpoint(engine, actors.max + (before.actors if before else 0))
+            before = found.get(endpoint_name(spec))
+            found[endpoint_name(spec)] = Endpoint(spec, actors.max + (before.actors if before else 0))
     if not found:
         return None
     budget = Budget(config.budget.money, config.budget.tokens)

@@ -11,13 +11,14 @@ import os
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import pyarrow as pa
 import ray
 
 from lema_ray import arrow
-from lema_ray.config import EngineSpec, GradingConfig, OpenAISpec
+from lema_ray.config import EngineSpec, GradingConfig
 from lema_ray.engines import Engine, Generate, open_engine
 from lema_ray.engines.replay import PaidEngine
 from lema_ray.errors import LemaError
@@ -63,9 +64,9 @@ class EnginePool:
     """
 
     def __init__(self, spec: EngineSpec, work: Work, stage: str, progress: Any, paying: Paying | None = None) -> None:
-        leases = shared_leases(paying.limiters, spec) if paying and isinstance(spec, OpenAISpec) else None
+        leases = partial(shared_leases, paying.limiters) if paying else None
         self._engine = open_engine(spec, leases, paying.paid.run if paying else None)
-        self._paid = None if leases is None or paying is None else _kept(self._engine, paying.paid, stage)
+        self._paid = None if paying is None else _kept(self._engine, paying.paid, stage)
         self._work = work
         self._report = (stage, progress)
         self._started: asyncio.Task[None] | None = None
