@@ -36,11 +36,12 @@ STAGE = "analysis"
 ANALYZE = """\
 A student solved the question below, and a checker needs to know where the solution first goes wrong. Read it step by \
 step. Say in one or two sentences what is wrong with the first step that is wrong, give the number of that step, and \
-name the type of the mistake, which is one of these:
-{types}
+name the type of the mistake, {types}
 If every step is right, the Incorrect Step is none. Also say how sure you are of the step, from 0 to 100.
 Reply with the fields Explanation, Incorrect Step, Error Type and Confidence (in JSON: explanation; incorrect_step, a \
 number or null; error_type; confidence, a number), as in these examples."""
+ONE_OF = "which is one of these:\n"
+OWN_WORDS = "in two to five words of your own that would fit mistakes in other questions too."
 LABELS = {
     "explanation": "Explanation",
     "incorrect_step": "Incorrect Step",
@@ -77,7 +78,8 @@ class Analyzer:
         shown = self.config.show_solution and question.solution
         solution = f"\n\nReference Solution:\n{question.solution}" if shown else ""
         target = f"Question:\n{question_text(question)}{solution}\n\nOriginal Solution:\n{number_steps(steps)}"
-        instruction = ANALYZE.format(types=self.taxonomy.described())
+        types = self.taxonomy.described()
+        instruction = ANALYZE.format(types=ONE_OF + types if types else OWN_WORDS)
         return (Message("user", "\n\n---\n\n".join((instruction, *examples, target))),)
 
     def _shown_type(self, code: str | None) -> str:
@@ -99,16 +101,16 @@ class Analyzer:
 
     def _sampling(self, attempt_id: str) -> Sampling:
         seed = int(content_id(STAGE, attempt_id), 16) % 2**31
-        names = [*(t.name for t in self.taxonomy.types), OTHER]
+        names = [t.name for t in self.taxonomy.types]
         return replace(self.config.sampling.with_seed(seed), json_schema=json_schema(names))
 
 
 def json_schema(names: Sequence[str]) -> str:
-    """The JSON schema of a reply, for endpoints that can enforce one; its type is one of `names`."""
+    """The JSON schema of a reply, for endpoints that can enforce one; its type is one of `names`, if there are any."""
     kinds = {
         "explanation": {"type": "string"},
         "incorrect_step": {"type": ["integer", "null"]},
-        "error_type": {"type": ["string", "null"], "enum": [*names, None]},
+        "error_type": {"type": ["string", "null"]} | ({"enum": [*names, OTHER, None]} if names else {}),
         "confidence": {"type": "number"},
     }
     return json.dumps({"type": "object", "properties": kinds, "required": list(kinds), "additionalProperties": False})

@@ -176,11 +176,14 @@ def analyze(
     config: ConfigFile,
     overrides: Overrides = None,
     of: Annotated[str, typer.Option(help="whose mistakes: collected, or evaluations")] = "collected",
+    taxonomy: Annotated[
+        str | None, typer.Option(help="another than the config's: a YAML file, or open, to let types grow")
+    ] = None,
 ) -> None:
     """First wrong step and error type of every mistake, and how the types are distributed."""
     from lema_ray.on_ray.analyze import analyze_run
 
-    print(analyze_run(_load(config, overrides), of))
+    print(analyze_run(_load(config, overrides), of, taxonomy))
 
 
 @app.command()

@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 _LABEL = re.compile(r"\s*(?:[#>*_]+\s*)*step\s+(\d+)\s*(?:[*_]+\s*)?[:.)–—-](?:[*_]+)?[ \t]*", re.I)
+_INNER_LABEL = re.compile(r"(?:(?<=^)|(?<=[\s*]))[*_]*step\s+(\d+)\s*[:.)]", re.I)
 _FINAL = re.compile(
-    r"\s*(?:####|[*_#]*(?:(?:so|thus|therefore|hence)\b\W+)?(?:the )?(?:final )?answer(?: is\b|\s*:))", re.I
+    r"\s*(?:####|[*_#]*(?:(?:so|thus|therefore|hence)\b\W+)?(?:the )?(?:final )?"
+    r"(?:answer(?: is\b|\s*:)|solution:|conclusion:))",
+    re.I,
 )
 _CLOSERS = {"\\[": "\\]", "$$": "$$", "```": "```", "[asy]": "[/asy]", "\\begin{": "\\end{"}
 _MARK = re.compile("|".join(re.escape(mark) for mark in {*_CLOSERS, *_CLOSERS.values()}))
@@ -25,7 +29,8 @@ _ABBREVIATION = re.compile(
     re.I,
 )
 _TITLE_ONLY = re.compile(r"\b(?:oz|lbs?|ft|tbsp|tsp|min|hrs?|a\.m|p\.m|etc|sec)\.\s+$", re.I)
-_INLINE = re.compile(r"\$[^$\n]*\$|\\\(.*?\\\)|\([^()\n]*\)", re.S)
+# A dollar sign before an amount of money opens no formula: what would close it follows a blank or precedes a digit.
+_INLINE = re.compile(r"\$(?!\s)[^$\n]*(?<![\s\\])\$(?!\d)|\\\(.*?\\\)|\([^()\n]*\)", re.S)
 
 
 def split_steps(text: str) -> list[str]:
@@ -33,13 +38,13 @@ def split_steps(text: str) -> list[str]:
 
     With `Step k:` lines each label begins a step, and so does a line with the final answer. Otherwise each line is
     one, but a formula block, a table or a list stays with the line that introduces it; a text of one paragraph is
-    split into its sentences.
+    split at labels inside it, or into its sentences.
     """
     lines = text.splitlines(keepends=True)
     labelled = any(_LABEL.match(line) for line in lines)
     steps = _merged(lines, _starts_labelled(lines) if labelled else _starts_plain(lines))
     if sum(1 for step in steps if step.strip()) == 1:
-        steps = [part for step in steps for part in _sentences(step)]
+        steps = [part for step in steps for part in _labels_in_a_line(step) or _sentences(step)]
     return _without_blanks(steps)
 
 
@@ -101,6 +106,18 @@ def _inside_block(lines: Sequence[str]) -> Iterator[bool]:
                 depth += _CLOSERS.get(mark) == closer
             elif mark in _CLOSERS and (last.get(_CLOSERS[mark], -1) > at or _CLOSERS[mark] in line[match.end() :]):
                 closer, depth = _CLOSERS[mark], 1  # what is never closed is a slip of the pen, not a block
+
+
+def _labels_in_a_line(text: str) -> list[str]:
+    """A paragraph cut at its `Step k:` labels that count up; empty when it has fewer than two."""
+    starts, number = list[int](), 0
+    for match in _INNER_LABEL.finditer(text):
+        if int(match[1]) == number + 1 or not starts:
+            starts, number = [*starts, match.start()], int(match[1])
+    if len(starts) < 2:
+        return []
+    cuts = [0, *starts[1:], len(text)]
+    return [text[a:b] for a, b in pairwise(cuts)]
 
 
 def _sentences(text: str) -> list[str]:

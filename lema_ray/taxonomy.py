@@ -18,6 +18,8 @@ from lema_ray.config import ConfigError
 
 OTHER = "other"
 """The code of every label that the taxonomy does not know."""
+OPEN = "open"
+"""The taxonomy without types: correctors name mistakes in words of their own, for `open_taxonomy` to sort."""
 SHIPPED = Path(__file__).parent / "taxonomies"
 KEYS = {"code", "name", "meaning", "aliases", "inject"}
 
@@ -72,13 +74,24 @@ class Taxonomy:
         return "\n".join(f"- {t.name}: {t.meaning}" for t in self.types)
 
 
+def to_yaml(taxonomy: Taxonomy) -> str:
+    """A taxonomy as a file that `load_taxonomy` reads."""
+    types = [
+        {"code": t.code, "name": t.name, "meaning": t.meaning, "aliases": list(t.aliases), "inject": t.inject}
+        for t in taxonomy.types
+    ]
+    return yaml.safe_dump({"name": taxonomy.name, "types": types}, sort_keys=False, allow_unicode=True)
+
+
 def _plain(label: str) -> str:
     return " ".join(re.findall(r"\w+", label.replace("_", " ").casefold()))
 
 
 @cache
 def load_taxonomy(name: str = "lemma") -> Taxonomy:
-    """A shipped taxonomy by name, or a YAML file. Raises `ConfigError` that says what is wrong in it."""
+    """A shipped taxonomy by name, `open`, or a YAML file. Raises `ConfigError` that says what is wrong in it."""
+    if name == OPEN:
+        return Taxonomy(OPEN, (), {})
     path = SHIPPED / f"{name}.yaml" if re.fullmatch(r"\w+", name) else Path(name)
     try:
         return _taxonomy(yaml.safe_load(path.read_text()), str(path))

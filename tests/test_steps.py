@@ -74,3 +74,36 @@ def test_real_solutions_come_back_and_gsm8k_lines_are_steps(shared_data: Path) -
             assert join_steps(split_steps(solution)) == solution
     row = json.loads((shared_data / "gsm8k_train.jsonl").read_text().split("\n")[1])
     assert len(split_steps(row["solution"])) == len(row["solution"].splitlines()) > 1
+
+
+def test_labels_inside_a_paragraph_begin_steps_and_mentions_of_steps_do_not() -> None:
+    text = "Step 1: It costs $400. Step 2: Twice that, by Step 1, is 2 * $400 = $800. **Step 3:** In all $1200."
+    assert [step.strip() for step in split_steps(text)] == [
+        "Step 1: It costs $400.",
+        "Step 2: Twice that, by Step 1, is 2 * $400 = $800.",
+        "**Step 3:** In all $1200.",
+    ]
+
+
+@pytest.mark.parametrize(
+    "sentences",
+    [
+        ["He pays $400.", "She pays $800.", "Together that is $1200."],
+        ["A pen is $1.50 and a pad $2.", "Both are $3.50."],
+        ["With $x = 2. 5$ and $y = 3$ we get $z$.", "So it is $5$."],
+        ["1. Add 3.5 to 4, i.e. 7.5.", "That is approx. 8.", "Dr. Lee has No. 3 of 5."],
+        ["There are 3 m. of rope.", "Cut it!", "How long is it?", "It is 1.5 m (i.e. half. Really)."],
+    ],
+)
+def test_money_decimals_abbreviations_and_formulas_do_not_break_sentences(sentences: list[str]) -> None:
+    assert [step.strip() for step in split_steps(" ".join(sentences))] == sentences
+
+
+@pytest.mark.shared_data
+def test_labelled_step_lists_come_apart_as_their_makers_cut_them(shared_data: Path) -> None:
+    """Published step lists, glued together as lines: the same number of steps, where steps have one line each."""
+    for name, least in (("mrgsm8k_a", 1.0), ("bbmistake_arith_a", 1.0), ("prmbench_a", 0.98)):
+        rows = [json.loads(line) for line in (shared_data / f"errloc_{name}.jsonl").open(encoding="utf-8")]
+        single = [r["steps"] for r in rows if all(len(step.strip().splitlines()) == 1 for step in r["steps"])]
+        same = sum(len(split_steps("\n".join(map(str.strip, steps)))) == len(steps) for steps in single)
+        assert len(single) > 100 and same / len(single) >= least, (name, same, len(single))

@@ -88,6 +88,8 @@ def _index(node: list[Any], part: str, override: str) -> int:
 def _explain(error: Any) -> str:
     location, message = error["loc"], error["msg"].removeprefix("Value error, ")
     dotted = ".".join(str(part) for part in location) or "(top level)"
+    if not location:
+        return str(message)
     if error["type"] != "extra_forbidden":
         return f"{dotted}: {message} (got {error['input']!r})" if error["type"] != "missing" else f"{dotted}: missing"
     known = list(_section_at(location[:-1]).model_fields)

@@ -25,7 +25,10 @@ if TYPE_CHECKING:
 EMBEDDING_SCALE = 0.2
 PERIODS = (2, 3, 4, 5, 6, 8, 10, 15, 20, 25, 30, 40, 50, 66.7, 100, 133, 200, 400)
 Row = tuple[list[int], list[bool]]
-RECIPE_FILES = ("base_model.py", "grammar.py", "lessons.py", "teacher.py", "tokenizer.py", "word_problems.py")
+RECIPE_FILES = (
+    "base_model.py", "grammar.py", "lessons.py", "teacher.py", "teacher_lemma.py", "tokenizer.py", "word_problems.py",
+    "wordings.py",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

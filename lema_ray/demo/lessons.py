@@ -13,10 +13,13 @@ from random import Random
 
 from lema_ray.attempts import solve_prompt
 from lema_ray.demo.grammar import Calculation
+from lema_ray.demo.requests import joined
 from lema_ray.demo.teacher import reply
+from lema_ray.demo.teacher_lemma import RESTARTS
 from lema_ray.demo.word_problems import MAX_FACTOR, generate
 from lema_ray.demo.wordings import WORDINGS
 from lema_ray.recipes.lema import LEARN
+from lema_ray.recipes.lemma_prompts import WORDS
 from lema_ray.records import Message, Span
 
 CALCULATE = "Calculate."
@@ -52,7 +55,7 @@ def lessons(problems: int, drills: int, checks: int, max_value: int, seed: int) 
 
 
 def teacher_texts(count: int, seed: int) -> Iterator[str]:
-    """Corrections as LeMa's rows word them, so that the tokenizer knows the language of fine-tuning."""
+    """Corrections and doubts as training rows word them, so that the tokenizer knows the language of fine-tuning."""
     rng = Random(f"teacher texts {seed}")
     wordings = [re.sub(r"\{\w+\}", "1", text) for texts in WORDINGS.values() for text in texts]
     for number, problem in enumerate(generate(count, seed)):
@@ -62,7 +65,9 @@ def teacher_texts(count: int, seed: int) -> Iterator[str]:
         lines[-1] = f"Step {len(lines)}: {lines[-1]}"
         wrong = "\n".join(["Question:", problem.question.text, "", "Original Solution:", *lines])
         yield f"{wrong}\n\n{LEARN}\n{reply([Message('user', wrong)])}"
-        yield f"\nExplanation: {wordings[number % len(wordings)]}\nCorrect Solution:\n"
+        wording = wordings[number % len(wordings)]
+        yield f"\nExplanation: {wording}\nCorrect Solution:\n"
+        yield f"\n{joined(WORDS[number % len(WORDS)], wording)} {RESTARTS[number % len(RESTARTS)]}\n"
 
 
 def _drill(rng: Random, max_value: int) -> Lesson:

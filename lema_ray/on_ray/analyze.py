@@ -6,30 +6,36 @@ after training. A question that is in the sink is not asked about again.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import ray
 
 from lema_ray.analysis import STAGE, Analyzer, analyze_question
-from lema_ray.config import ConfigError, RunConfig
+from lema_ray.config import ConfigError, CorrectorConfig, RunConfig
 from lema_ray.distribution import count_distribution, to_json, to_markdown
+from lema_ray.engines import open_engine
 from lema_ray.on_ray.cluster import READING_CPUS, READING_TASKS, Pool, check_plan, connect
 from lema_ray.on_ray.collect import block_rows, engine_pool, open_paying, resumable, without_warnings
 from lema_ray.on_ray.flow import Flow, launched_config
 from lema_ray.on_ray.pools import stage_error
 from lema_ray.on_ray.progress import open_progress, shown
 from lema_ray.on_ray.source import read_rows, slices
+from lema_ray.open_taxonomy import count_names, grow_taxonomy, with_types
 from lema_ray.records import GradedQuestion
 from lema_ray.runs import RunFolder
+from lema_ray.taxonomy import Taxonomy, to_yaml
 
 
-def analyze_run(config: RunConfig, of: str = "collected") -> str:
+def analyze_run(config: RunConfig, of: str = "collected", taxonomy: str | None = None) -> str:
     """Analyse every mistake of `collected` or `evaluations` rows; returns the distribution as Markdown.
 
-    Writes `analyzed/<of>.json` and `.md` beside the rows. Raises `ConfigError` when there are no such rows.
+    Writes rows, `<of>.json` and `<of>.md` below `analyzed/<taxonomy>/`; `taxonomy` takes the place of the config's.
+    Raises `ConfigError` when there are no such rows.
     """
     flow = Flow(config)
     names = flow.run.files(of, suffix=".parquet")
@@ -37,41 +43,77 @@ def analyze_run(config: RunConfig, of: str = "collected") -> str:
         raise ConfigError(
             f"{flow.run.root} has no rows in {of}/; run the stage that writes it (collect, evaluate) first"
         )
+    analyzer = Analyzer(config.recipe.analysis.model_copy(update={"taxonomy": taxonomy} if taxonomy else {}))
+    sinks = _sinks(of, names, ("analyzed", Path(analyzer.config.taxonomy).stem))
+    _ = analyzer.taxonomy
     flow.check_engines()
     connect(config)
     check_plan(STAGE, [Pool("corrector", config.corrector.actors)])
-    parts: list[tuple[str, ...]] = [(of,)] if of == "collected" else [(of, name) for name in names]
     with ExitStack() as stack:
         launched = launched_config(config, flow.run, stack)
-        for part in parts:
-            _analyze(launched, flow.run, part)
-    taxonomy = Analyzer(config.recipe.analysis).taxonomy
-    data = to_json(count_distribution(_analyzed(flow.run, parts)), taxonomy)
-    flow.run.write_json(data, "analyzed", f"{of}.json")
-    flow.run.write_text(to_markdown(data), "analyzed", f"{of}.md")
-    return to_markdown(data)
+        for part, sink in sinks.items():
+            _analyze(launched, analyzer, flow.run, part, sink)
+        types = _types(launched.corrector, analyzer, flow.run, list(sinks.values()), config.seed)
+    rows = _analyzed(flow.run, list(sinks.values()))
+    data = to_json(count_distribution(with_types(row, types) for row in rows), types)
+    return _write(flow.run, data, ("analyzed", Path(analyzer.config.taxonomy).stem, of), types)
 
 
-def _where(part: tuple[str, ...]) -> tuple[str, ...]:
-    return ("analyzed", *(name.removesuffix(".parquet") for name in part))
+def _sinks(of: str, names: list[str], folder: tuple[str, ...]) -> dict[tuple[str, ...], tuple[str, ...]]:
+    """Where the rows of each part go: `collected` as a whole, evaluations one by one."""
+    if of == "collected":
+        return {(of,): (*folder, of)}
+    return {(of, name): (*folder, of, name.removesuffix(".parquet")) for name in names}
 
 
-def _analyzed(run: RunFolder, parts: list[tuple[str, ...]]) -> Iterator[GradedQuestion]:
-    for part in parts:
-        yield from run.read_records(GradedQuestion, *_where(part))
+def _analyzed(run: RunFolder, sinks: list[tuple[str, ...]]) -> Iterator[GradedQuestion]:
+    for sink in sinks:
+        yield from run.read_records(GradedQuestion, *sink)
 
 
-def _analyze(config: RunConfig, run: RunFolder, part: tuple[str, ...]) -> None:
+def _analyze(
+    config: RunConfig, analyzer: Analyzer, run: RunFolder, part: tuple[str, ...], sink: tuple[str, ...]
+) -> None:
     rows = sum(piece.stop - piece.start for piece in slices(run, part, GradedQuestion, 1 << 20))
-    work: Any = partial(analyze_question, analyzer=Analyzer(config.recipe.analysis))
+    work: Any = partial(analyze_question, analyzer=analyzer)
     corrector, progress = config.corrector, open_progress()
     try:
-        with resumable(run, *_where(part)), without_warnings(), shown(progress, [STAGE], rows):
-            paying = open_paying(config, run, *_where(part))
+        with resumable(run, *sink), without_warnings(), shown(progress, [STAGE], rows):
             dataset = read_rows(run, part, GradedQuestion, block_rows(rows))
+            paying = open_paying(config, run, *sink)
             dataset = engine_pool(dataset, corrector.engine, corrector.actors, work, STAGE, progress, paying)
-            dataset.write_parquet(
-                run.uri(*_where(part)), ray_remote_args={"num_cpus": READING_CPUS}, concurrency=READING_TASKS
-            )
+            dataset.write_parquet(run.uri(*sink), ray_remote_args={"num_cpus": READING_CPUS}, concurrency=READING_TASKS)
     except Exception as error:
         raise ray.get(progress.failure.remote()) or stage_error(error) from None
+
+
+def _types(
+    corrector: CorrectorConfig, analyzer: Analyzer, run: RunFolder, sinks: list[tuple[str, ...]], seed: int
+) -> Taxonomy:
+    """The configured taxonomy; with `open` the one that the names in the rows grow into."""
+    if analyzer.taxonomy.types:
+        return analyzer.taxonomy
+    names, examples = count_names(_analyzed(run, sinks))
+    sampling = analyzer.config.sampling.model_copy(update={"max_tokens": 4096})
+
+    async def grow() -> Taxonomy:
+        engine = open_engine(corrector.engine)
+        await engine.start()
+        try:
+            grown, unsorted = await grow_taxonomy(names, examples, engine, sampling, seed)
+        finally:
+            await engine.close()
+        print(f"{len(grown.types)} types from {len(names)} names; {len(unsorted)} could not be sorted", flush=True)
+        return grown
+
+    return asyncio.run(grow())
+
+
+def _write(run: RunFolder, data: dict[str, Any], where: tuple[str, ...], types: Taxonomy) -> str:
+    """The distribution as JSON and Markdown, and the types that it counts, for later runs to take."""
+    *folder, name = where
+    run.write_json(data, *folder, f"{name}.json")
+    run.write_text(to_yaml(types), *folder, f"{name}-types.yaml")
+    text = to_markdown(data)
+    run.write_text(text, *folder, f"{name}.md")
+    return text

@@ -23,16 +23,18 @@ def test_every_mistake_is_analysed_once_and_the_distribution_is_written(cluster,
     flow.questions()
     flow.collect()
     shown = analyze_run(flow.config)
-    analysed = rows(flow, "analyzed", "collected")
+    analysed = rows(flow, "analyzed", "lemma", "collected")
     assert sorted(r.question.id for r in analysed) == sorted(r.question.id for r in rows(flow, "collected"))
     for row in analysed:
         assert sorted(a.attempt_id for a in row.analyses) == sorted(a.id for a in row.wrong)
     mistakes = sum(len(r.wrong) for r in analysed)
     assert mistakes > 20 and f"| mistakes | {mistakes} |" in shown
-    data = flow.run.read_json("analyzed", "collected.json")
+    data = flow.run.read_json("analyzed", "lemma", "collected.json")
     assert sum(share["count"] for share in data["shares"]["model"]) == mistakes
-    files = flow.run.files("analyzed", "collected")
-    assert analyze_run(flow.config) == shown and flow.run.files("analyzed", "collected") == files
+    files = flow.run.files("analyzed", "lemma", "collected")
+    assert analyze_run(flow.config) == shown and flow.run.files("analyzed", "lemma", "collected") == files
+    grown = analyze_run(flow.config, taxonomy="open")
+    assert "# Error types (open)" in grown and f"| mistakes | {mistakes} |" in grown
     with pytest.raises(ConfigError, match="evaluations"):
         analyze_run(flow.config, "evaluations")
 
