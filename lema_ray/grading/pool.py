@@ -14,7 +14,7 @@ from types import TracebackType
 
 from lema_ray.grading.child import Child
 from lema_ray.grading.compare import Comparison, compare_exactly
-from lema_ray.grading.extract import Extracted, extract_answer
+from lema_ray.grading.extract import Extracted, extract_answer, mentions
 from lema_ray.records import Grade, Question
 
 Pair = tuple[str, str]
@@ -51,7 +51,7 @@ class GradingPool:
     def grade_all(self, items: Sequence[tuple[str, Question]]) -> list[Grade]:
         """One grade per (solution text, question), in order. A comparison that hangs or crashes is one `unsure`."""
         found = [extract_answer(text, question.task, question.choices) for text, question in items]
-        decided = [_exactly(e, question) for e, (_, question) in zip(found, items, strict=True)]
+        decided = [_decided(e, text, question) for e, (text, question) in zip(found, items, strict=True)]
         pairs = [(e.answer or "", question.reference) for e, (_, question) in zip(found, items, strict=True)]
         slow = {pair: None for pair, done in zip(pairs, decided, strict=True) if done is None}
         compared = self._compare_all(list(slow))
@@ -71,9 +71,23 @@ class GradingPool:
             self._idle.put(child)
 
 
-def _exactly(found: Extracted, question: Question) -> Comparison | None:
+def _decided(found: Extracted, text: str, question: Question) -> Comparison | None:
+    """`_exactly`, but a fault of ours in one row is that row's `unsure` and not the end of a batch."""
+    try:
+        return _exactly(found, text, question)
+    except (ArithmeticError, ValueError, LookupError, RecursionError, MemoryError) as error:
+        return Comparison("unsure", "error", f"{type(error).__name__} while comparing")
+
+
+def _exactly(found: Extracted, text: str, question: Question) -> Comparison | None:
     if found.answer is None:
-        return Comparison("wrong", "no_answer", "the text states no final answer")
+        mentioned = mentions(text, question.reference)
+        reason = "the text states no final answer" + (", but ends with the reference in it" if mentioned else "")
+        return Comparison("unsure" if mentioned else "wrong", "no_answer", reason)
+    exclaimed = found.answer.endswith("!") and found.rule != "boxed"  # "The answer is 24!" is no factorial
+    compared = compare_exactly(found.answer.rstrip("!"), question.reference, question.choices) if exclaimed else None
+    if compared and compared.verdict == "right":
+        return compared
     return compare_exactly(found.answer, question.reference, question.choices)
 
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from lema_ray.grading.compare import Comparison, normalise, value_side
+from lema_ray.grading.compare import Comparison, without_units
+from lema_ray.grading.intervals import same_form
 from lema_ray.grading.numbers import read_number
+from lema_ray.grading.spelling import normalise, value_side
 
 DIGITS = 40
 _IMAGINARY = re.compile(r"(?<=\d)i(?![a-z])")
@@ -108,8 +110,10 @@ def compare_symbolically(answer: str, reference: str) -> Comparison:
     """The verdict of mathematics. `unsure` when a side cannot be parsed, or when two ways of comparing disagree."""
     from math_verify import verify
 
+    bare = without_units(answer, reference)
+    answer, reference = (answer, reference) if isinstance(bare, Comparison) else bare
     said, wanted = normalise(answer), normalise(reference)
-    said, wanted = value_side(said, wanted), value_side(wanted, said)
+    said, wanted = same_form(value_side(said, wanted), value_side(wanted, said))
     gold, target = _parse(wanted), _parse(said)
     if not gold or not target:
         return Comparison("unsure", "unparsed", f"could not parse the {'answer' if gold else 'reference'}")
