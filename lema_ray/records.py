@@ -14,6 +14,7 @@ Role = Literal["system", "user", "assistant"]
 Verdict = Literal["right", "wrong", "unsure"]
 Origin = Literal["sampled", "imported", "written", "injected", "edited"]
 Task = Literal["arithmetic", "math", "choice"]
+GradingMode = Literal["default", "gsm8k_strict", "gsm8k_flexible", "lema_gsm8k", "lema_math", "qwen_math"]
 FinishReason = Literal["stop", "length", "imported"]
 
 
