@@ -191,6 +191,8 @@ def compare_exactly(answer: str, reference: str, choices: Sequence[str] | None =
         return Comparison(listed, "members")
     if valued := _valued(said, wanted):
         return valued
+    if _INFINITY.fullmatch(said) and constant(wanted) is not None:
+        return Comparison("wrong", "value")
     if said.startswith("\\{") and read_list(wanted) and wanted.startswith("(") and not re.search(r"\),", wanted):
         return Comparison("wrong", "set_for_tuple")
     refusal = why_not_symbolic(said, wanted) or why_not_symbolic(wanted, wanted)
@@ -200,6 +202,7 @@ def compare_exactly(answer: str, reference: str, choices: Sequence[str] | None =
 _CODE = re.compile(r"__|\bimport\b|\bopen\s*\(|\bexec\b|\beval\b|\blambda\b|\bsystem\b")
 _TOWER = re.compile(r"(?:\^|\*\*)\s*[{(]*\s*[\w.]+\s*[)}]*\s*(?:\^|\*\*)")
 _EXPONENT = re.compile(r"(?:\^|\*\*)\s*[{(]*\s*-?\d{5,}")
+_INFINITY = re.compile(r"[-+]?\s*\\infty")
 _EXPANSION = re.compile(r"[A-Za-z][^()]*\)\s*(?:\^|\*\*)\s*[{(]?\s*\d{3,}")
 _RELATIONS = re.compile(r"[<>=]|\\[lg]e(?![a-z])")
 _FACTORIAL = re.compile(r"\d{5,}\s*!|\)\s*!|!\s*!")

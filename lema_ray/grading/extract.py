@@ -42,6 +42,11 @@ _PHRASE = re.compile(
           | คำตอบ(?:คือ|:)* | উত্তর(?:টি)?\s*(?:হলো|হল|:)? | సమాధానం\s*[:=]? )""",
     re.X | re.I,
 )  # fmt: skip
+_STEM_WORDS = (
+    "answer ans: ans. ans= respuesta réponse antwort jibu resposta risposta antwoord odpowiedź cevap đáp correct right "
+    "final should ответ 答 답 الإجابة उत्तर คำตอบ উত্তর సమాధానం"
+)
+_STEMS = _STEM_WORDS.split()
 _SENTENCE_END = re.compile(r"(?<![\\.])(?<!\bRs)(?<!\bapprox)(?:[.?]|(?<![\d)])!|!(?=[ \t]*\S))(?=[\s*\"')]|$)|\n|$")
 _CONTRAST = re.compile(
     r",?\s+(?:not|rather than|instead of|as opposed to)\s.*$|,?\s+(?:because|since|which|as\s+(?:we|the|it))\s.*$"
@@ -66,6 +71,7 @@ _LAST_SENTENCE = re.compile(r"(?:.*(?:(?<!\\)[.!?]\s|\n))?\s*(\S.*)$", re.S)
 _ENDS_IN_DISPLAY = re.compile(r"(?:\\\[((?:(?!\\\[).)+?)\\\]|\$\$((?:(?!\$\$).)+?)\$\$)[\s.*]*$", re.S)
 _FILLED = re.compile(r"[^\W_]|[∅∞ℝ]|\\[{}]")
 _EMPHASIS = re.compile(r"(?<=\w)\*\*(?=\s)")
+_SPOKEN = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{2,}\s+[\w$]")
 _FUNCTION = re.compile(r"sqrt|sin|cos|tan|log")
 _PROSE = re.compile(r"(?<![\\{\w])[a-z]{3,}(?![\w}])", re.I)
 
@@ -118,9 +124,31 @@ def _looks_final(answer: str) -> bool:
     return starts_like_one is not None or (len(_PROSE.findall(answer)) <= 4 and not _ARGUES.match(answer))
 
 
+def _said(text: str) -> Iterator[re.Match[str]]:
+    """Where "the answer is" and the like stand, from the last one back. Looks only around their stems: it is fast."""
+    low = text.lower()
+    stems = sorted({at for stem in _STEMS for at in _places(low, stem)}, reverse=True) if len(low) == len(text) else [0]
+    seen = len(text) + 1
+    for at in stems[: 4 * MAX_PHRASES]:
+        found = list(_PHRASE.finditer(text, max(0, at - 30), at + 200 if len(low) == len(text) else len(text)))
+        for match in reversed(found):
+            if match.start() < seen:
+                seen = match.start()
+                yield match
+
+
+def _places(text: str, stem: str) -> Iterator[int]:
+    at = text.rfind(stem)
+    for _ in range(MAX_PHRASES):
+        if at < 0:
+            return
+        yield at
+        at = text.rfind(stem, 0, at)
+
+
 def _phrases(text: str, strict: bool = True) -> Iterator[Found]:
     """What stands after the last "the answer is". Unless `strict`, also what may be an argument ("a prime number")."""
-    for match in reversed(list(_PHRASE.finditer(text))[-MAX_PHRASES:]):
+    for match in _said(text):
         answer = _sentence(text, match.end())
         found = list(_found(match.start(), answer, "answer_is"))
         if not found or _PHRASE.search(answer):
@@ -180,7 +208,7 @@ def _whole(text: str) -> Iterator[Found]:
     plain = normalise(text)
     bare = normalise(without_unit(text)[0])
     words = len(_PROSE.findall(_FUNCTION.sub("", bare)))
-    if words == 0 or _is_value(plain) or (words <= 2 and not re.search(r"\d", plain)):
+    if (words == 0 and not _SPOKEN.search(bare)) or _is_value(plain) or (words <= 2 and not re.search(r"\d", plain)):
         yield from _found(0, text.strip("$"), "whole_text")
 
 

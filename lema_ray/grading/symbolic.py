@@ -93,6 +93,10 @@ def _differences(answer: Any, reference: Any) -> list[tuple[float, float]] | Non
     return differences
 
 
+def _rounded(differences: list[tuple[float, float]], reference: str) -> bool:
+    return len(differences) == 1 and differences[0][1] > 0 and _rounds_to(differences[0][0], reference)
+
+
 def _rounds_to(difference: float, reference: str) -> bool:
     number = read_number(reference)
     places = number.places if number else None
@@ -117,21 +121,19 @@ def compare_symbolically(answer: str, reference: str) -> Comparison:
     gold, target = _parse(wanted), _parse(said)
     if not gold or not target:
         return Comparison("unsure", "unparsed", f"could not parse the {'answer' if gold else 'reference'}")
-    verified = bool(verify(gold, target, allow_set_relation_comp=True, timeout_seconds=None))
     differences = _measure(target[0], gold[0])
+    if differences and min(relative for _, relative in differences) > _EDGE and not _rounded(differences, wanted):
+        return Comparison("wrong", "evaluated")  # apart wherever they were evaluated: nothing can make them equal
+    verified = bool(verify(gold, target, allow_set_relation_comp=True, timeout_seconds=None))
     if verified and _differ_in_case(said, wanted):
         return Comparison("unsure", "case", "equal but for the case of a variable")
     if differences is None:
         if not verified and _differ_in_kind(target[0], gold[0]):
             return Comparison("unsure", "kinds", "an inequality and a set that could not be compared")
         return Comparison("right" if verified else "wrong", "math_verify")
-    if len(differences) == 1 and differences[0][1] > 0 and _rounds_to(differences[0][0], wanted):
+    if _rounded(differences, wanted):
         return Comparison("right", "rounds_to_reference")
     relative = max(relative for _, relative in differences)
     if verified == (relative < 10.0 ** (5 - DIGITS)):
         return Comparison("right" if verified else "wrong", "math_verify")
-    if verified and relative > _EDGE and len(differences) == 1:
-        return Comparison(
-            "wrong", "evaluated", f"math-verify says equal, but the values differ by {relative:.0e} of them"
-        )
     return Comparison("unsure", "disagreement", f"math-verify: {verified}; relative difference {relative:.0e}")
