@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
 from lema_ray.grading.child import Child
-from lema_ray.grading.compare import Comparison, compare_exactly
+from lema_ray.grading.compare import Comparison, compare_exactly, why_not_symbolic
 from lema_ray.grading.extract import Extracted, extract_answer, mentions
 from lema_ray.grading.published import PUBLISHED
-from lema_ray.records import Grade, GradingMode, Question
+from lema_ray.records import Grade, GradingMode, Question, Verdict
 
 Pair = tuple[str, str]
 
@@ -59,6 +59,10 @@ class GradingPool:
         slow = {pair: None for pair, done in zip(pairs, decided, strict=True) if done is None}
         compared = self._compare_all(list(slow))
         return [_grade(e, done or compared[pair]) for e, done, pair in zip(found, decided, pairs, strict=True)]
+
+    def compare(self, answer: str, reference: str) -> Comparison:
+        """One comparison by mathematics, in a process."""
+        return self._compare((answer, reference))
 
     def _compare_all(self, pairs: Sequence[Pair]) -> dict[Pair, Comparison]:
         if len(pairs) < 2 or len(self._children) == 1:
@@ -105,3 +109,10 @@ def shared_pool() -> GradingPool:
     pool = GradingPool()
     atexit.register(pool.close)
     return pool
+
+
+def second_comparison(answer: str, reference: str) -> Verdict:
+    """The verdict of mathematics alone, on an answer that `compare` may have decided by itself. For audits."""
+    if why_not_symbolic(answer, reference) is not None:
+        return "unsure"
+    return shared_pool().compare(answer, reference).verdict

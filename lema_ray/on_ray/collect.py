@@ -88,7 +88,8 @@ def _pipeline(config: RunConfig, run: RunFolder, rows: int, progress: Any) -> tu
         stages.append(f"solutions {_short(writer.engine.model)}")
         dataset = _attempts(dataset, writer, config.seed, stages[-1], progress, origin="written")
     dataset = _grades(dataset, config, progress)
-    work = partial(correct_question, recipe=open_recipe(config.recipe))
+    doubtful = config.recipe.doubtful_references == "correct"
+    work = partial(correct_question, recipe=open_recipe(config.recipe), correct_doubtful=doubtful)
     dataset = engine_pool(dataset, config.corrector.engine, config.corrector.actors, work, "corrections", progress)
     return dataset, [*stages, "grades", "corrections"]
 

@@ -32,6 +32,7 @@ REASONS = {
     "prefix_changed": "steps before the wrong one were rewritten",
     "no_change": "the revision says the same as the attempt",
     "wrong_answer": "the revision's answer is graded wrong",
+    "doubtful_reference": "most attempts agree on another answer than the reference (lema review)",
     "unsure_answer": "the grader could not tell whether the revision is right",
     "too_long": "longer than training takes; cutting it would lose the answer",
 }
