@@ -32,8 +32,8 @@ def prepare_questions(config: QuestionsConfig, run: RunFolder, seed: int = 0) ->
 
     Duplicates are merged: the first one stays; one with another reference is refused unless `config.conflicts` is
     `drop`. What was decided in review is applied, and references that the grader cannot read are dropped. `seed`
-    shifts the generators' own seeds. Raises `QuestionError` when a source cannot be used, or when train and test overlap
-    and `config.overlap` is `refuse`.
+    shifts the generators' own seeds. Raises `QuestionError` when a source cannot be used, or when train and test
+    overlap and `config.overlap` is `refuse`.
     """
     exam, test, train = TestSet(), None, SplitReport()
     decisions = read_decisions(config.reviewed)
