@@ -9,15 +9,18 @@ from __future__ import annotations
 import heapq
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 
-from lema_ray.grading import PUBLISHED
+from lema_ray.config import ConfigError
+from lema_ray.grading import PUBLISHED, GradingPool
 from lema_ray.grading.numbers import read_number
+from lema_ray.grading.pool import second_comparison
 from lema_ray.grading.spelling import normalise
 from lema_ray.grading.votes import contradicting_majority
 from lema_ray.records import Attempt, GradedAttempt, GradedQuestion, Question, Verdict
+from lema_ray.runs import RunFolder
 
 SUSPECTS, SAMPLE, LISTED = 60, 400, 1_000
 FAILURES = ("timeout", "crash", "error", "refused")
@@ -169,6 +172,28 @@ def audit_rows(rows: Iterable[GradedQuestion], second: Second | None = None, see
     if second is not None:
         audit.compare_again(second)
     return audit
+
+
+def audit_run(run: RunFolder, second: bool = True) -> Audit:
+    """The audit of what a run has collected so far, or of its imported attempts, which are graded on the way.
+
+    Raises `ConfigError` when there are no attempts yet.
+    """
+    if run.files("collected", suffix=".parquet"):
+        rows = run.read_records(GradedQuestion, "collected")
+    elif run.files("questions", "attempts", suffix=".parquet"):
+        rows = _graded(run.read_records(GradedQuestion, "questions", "attempts"))
+    else:
+        raise ConfigError(f"{run.root}: nothing to audit yet; run `lema collect` first")
+    return audit_rows(rows, second_comparison if second else None)
+
+
+def _graded(rows: Iterable[GradedQuestion]) -> Iterator[GradedQuestion]:
+    with GradingPool() as pool:
+        for row in rows:
+            grades = pool.grade_all([(one.attempt.text, row.question) for one in row.attempts])
+            attempts = (replace(one, grade=grade) for one, grade in zip(row.attempts, grades, strict=True))
+            yield replace(row, attempts=tuple(attempts))
 
 
 def audit_lines(audit: Audit, show: int = 20) -> Iterable[str]:

@@ -58,7 +58,7 @@ class Tally:
 
     def add(self, graded: GradedQuestion) -> None:
         """Count one question."""
-        self.ids.append(int.from_bytes(blake2b(graded.question.id.encode(), digest_size=8).digest()))
+        self.ids.append(hashed(graded.question.id))
         self.rights.append(len(graded.right))
         self.levels.add(graded.question.level)
         self.types.add(graded.question.type)
@@ -119,6 +119,11 @@ class Tally:
 
 _majority = lru_cache(maxsize=10_000)(statistics.majority_at_k)
 """The same few patterns of votes come again and again."""
+
+
+def hashed(question_id: str) -> int:
+    """The 64 bits that a question is known by here."""
+    return int.from_bytes(blake2b(question_id.encode(), digest_size=8).digest())
 
 
 def powers(samples: int) -> list[int]:
