@@ -11,6 +11,7 @@ import typer
 if TYPE_CHECKING:
     from lema_ray.config import RunConfig
     from lema_ray.on_ray.flow import Flow
+    from lema_ray.runs import RunFolder
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -115,14 +116,50 @@ def evaluate(config: ConfigFile, overrides: Overrides = None) -> None:
 @app.command()
 def report(folder: Annotated[str, typer.Argument(help="a run folder, at any stage of the run")]) -> None:
     """Write report.html for a run."""
-    from lema_ray.config import ConfigError
     from lema_ray.report import write_report
-    from lema_ray.runs import RunFolder
 
-    found = RunFolder(folder)
-    if not found.exists("config.yaml"):
-        raise ConfigError(f"{found.root} is not a run folder: it has no config.yaml")
-    print(write_report(found))
+    print(write_report(_run_folder(folder)))
+
+
+@app.command()
+def audit(
+    folder: Annotated[str, typer.Argument(help="a run folder with collected attempts, at any stage of the run")],
+    second: Annotated[bool, typer.Option(help="let a second comparison judge a sample of the verdicts")] = True,
+) -> None:
+    """How sure the grades of a run are, and which mistakes may be none: read it before spending on corrections."""
+    from lema_ray.audit import audit_lines, audit_run
+
+    print("\n".join(audit_lines(audit_run(_run_folder(folder), second))))
+
+
+@app.command()
+def review(
+    folder: Annotated[str, typer.Argument(help="a run folder with collected attempts")],
+    decide: Annotated[list[str] | None, typer.Option(help="ID=keep, ID=drop, ID=fix or ID=fix:REFERENCE")] = None,
+) -> None:
+    """Decide about the references that most attempts contradict; decisions are saved in review/decisions.jsonl."""
+    from lema_ray.audit import audit_run
+    from lema_ray.review import FILE, ask_all
+    from lema_ray.review import decide as save
+
+    found = _run_folder(folder)
+    audited = audit_run(found, second=False)
+    asked = save(found, audited, decide) if decide else ask_all(found, audited, lambda text: input(f"{text}: "), print)
+    print(f"{asked} of {audited.doubtful_references} decided, in {found.uri(*FILE)}; use them by questions.reviewed")
+
+
+@app.command()
+def compare(
+    folders: Annotated[list[str], typer.Argument(help="run folders with evaluations")],
+    out: Annotated[str | None, typer.Option(help="folder for compare.html and two CSV files")] = None,
+) -> None:
+    """Compare the models of several runs, paired question by question."""
+    from lema_ray.compare_runs import compare_runs, lines, write_comparison
+
+    found = compare_runs(folders)
+    print("\n".join(lines(found)))
+    if out:
+        print(write_comparison(found, out))
 
 
 @app.command()
@@ -200,6 +237,16 @@ def score_corrector(
     from lema_ray.measure_corrector import measure_corrector
 
     print(measure_corrector(_load(config, overrides), labelled or [], limit, out))
+
+
+def _run_folder(folder: str) -> RunFolder:
+    from lema_ray.config import ConfigError
+    from lema_ray.runs import RunFolder
+
+    found = RunFolder(folder)
+    if not found.exists("config.yaml"):
+        raise ConfigError(f"{found.root} is not a run folder: it has no config.yaml")
+    return found
 
 
 def _load(config: Path, overrides: list[str] | None) -> RunConfig:

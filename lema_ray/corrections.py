@@ -7,14 +7,27 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from lema_ray.engines import Generate
+from lema_ray.grading.votes import contradicting_majority
 from lema_ray.recipes import Recipe
-from lema_ray.records import GradedQuestion
+from lema_ray.records import Dropped, GradedQuestion
 
 
 async def correct_question(
-    graded: GradedQuestion, corrector: Generate, *, recipes: Sequence[Recipe], student: Generate | None = None
+    graded: GradedQuestion,
+    corrector: Generate,
+    *,
+    recipes: Sequence[Recipe],
+    student: Generate | None = None,
+    correct_doubtful: bool = False,
 ) -> GradedQuestion:
-    """The question with every recipe's corrections and drops; a recipe decides itself what to do without mistakes."""
+    """The question with every recipe's corrections and drops; a recipe decides itself what to do without mistakes.
+
+    Nothing is asked about a question whose reference most attempts contradict, unless `correct_doubtful` or somebody
+    reviewed the reference: the mistake may be the reference's.
+    """
+    doubt = None if correct_doubtful or graded.question.reviewed else _doubtful_reference(graded)
+    if doubt is not None:
+        return replace(graded, drops=(*graded.drops, doubt))
     outcomes = await asyncio.gather(*(recipe.correct(graded, corrector, student) for recipe in recipes))
     return replace(
         graded,
@@ -23,3 +36,12 @@ async def correct_question(
         corrections=graded.corrections + tuple(c for outcome in outcomes for c in outcome.corrections),
         drops=graded.drops + tuple(d for outcome in outcomes for d in outcome.drops),
     )
+
+
+def _doubtful_reference(graded: GradedQuestion) -> Dropped | None:
+    majority = contradicting_majority(graded)
+    if majority is None:
+        return None
+    answer, votes, attempts = majority
+    detail = f"{votes} of {attempts} attempts say {answer[:80]!r}, the reference is {graded.question.reference[:80]!r}"
+    return Dropped("corrections", graded.question.id, "doubtful_reference", detail)

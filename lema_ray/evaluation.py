@@ -1,24 +1,26 @@
 """Graded answers of the models to scores with intervals, and paired comparisons between models.
 
 `on_ray.evaluate` fills `evaluations/<model>--<sampling>.parquet`, then calls `score_run`; `report` and the CLI read
-`evaluations/scores.json`. Texts are dropped as rows stream by: what is kept is two numbers a question.
+`evaluations/scores.json`. Texts are dropped as rows stream by: what is kept of a question is a dozen bytes (`tally`).
 """
 
 from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import combinations
+from typing import Any
 
 from lema_ray import arrow, statistics
-from lema_ray.records import GradedAttempt, GradedQuestion
+from lema_ray.records import GradedQuestion, GradingMode
 from lema_ray.runs import RunFolder
+from lema_ray.tally import Groups, Tally, powers, tally
 
 
 @dataclass(frozen=True, slots=True)
 class LevelScore:
-    """pass@1 on the questions of one level."""
+    """pass@1 on the questions of one level, or of one type."""
 
     level: str
     questions: int
@@ -31,7 +33,8 @@ class LevelScore:
 class Score:
     """How one model did in one way of asking. All shares are 0 to 1 of questions x samples; `low` to `high` is 95 %.
 
-    An answer that is unsure, or never came, counts as not right. `pass_at` holds unbiased pass@k by k.
+    An answer that is unsure, or never came, counts as not right. `pass_at` holds unbiased pass@k by k, `majority_at`
+    maj@k, and `by_mode` pass@1 as published graders would have it.
     """
 
     model: str
@@ -48,7 +51,10 @@ class Score:
     tokens: int
     seconds: float = 0.0
     pass_at: dict[str, float] = field(default_factory=dict)
+    majority_at: dict[str, float] = field(default_factory=dict)
+    by_mode: dict[str, float] = field(default_factory=dict)
     levels: tuple[LevelScore, ...] = ()
+    types: tuple[LevelScore, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,109 +72,66 @@ class Comparison:
     wins: int
     losses: int
     test: str
+    p_holm: float | None = None
 
     @property
     def significant(self) -> bool:
-        """Whether chance alone is an unlikely reason (p below 0.05)."""
-        return self.p_value < 0.05
-
-
-@dataclass(slots=True)
-class Tally:
-    """Right attempts per question, and the sums over all answers of one model."""
-
-    rights: dict[str, int] = field(default_factory=dict)
-    levels: dict[str, str] = field(default_factory=dict)
-    samples: int = 0
-    answered: int = 0
-    cut_off: int = 0
-    no_answer: int = 0
-    unsure: int = 0
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-
-    def add(self, graded: GradedQuestion) -> None:
-        """Count one question."""
-        if graded.question.id in self.rights:
-            raise ValueError(f"question {graded.question.id} was answered twice in one evaluation; evaluate again")
-        self.rights[graded.question.id] = len(graded.right)
-        if graded.question.level is not None:
-            self.levels[graded.question.id] = graded.question.level
-        self.samples = max(self.samples, len(graded.attempts))
-        for one in graded.attempts:
-            self._add_attempt(one)
-
-    def _add_attempt(self, one: GradedAttempt) -> None:
-        self.answered += 1
-        self.cut_off += one.attempt.finish_reason == "length"
-        self.no_answer += one.grade.answer is None
-        self.unsure += one.grade.verdict == "unsure"
-        self.prompt_tokens += one.attempt.prompt_tokens
-        self.completion_tokens += one.attempt.completion_tokens
-
-    def rates(self, ids: Iterable[str] | None = None) -> list[float]:
-        """Share of right samples per question, of the given questions or of all."""
-        return [self.rights[i] / max(self.samples, 1) for i in (self.rights if ids is None else ids)]
-
-
-def tally(rows: Iterable[GradedQuestion]) -> Tally:
-    """Stream graded questions into counts. Raises `ValueError` when a question comes twice."""
-    counts = Tally()
-    for graded in rows:
-        counts.add(graded)
-    return counts
+        """Whether chance alone is an unlikely reason: p below 0.05, adjusted for the other comparisons made with it."""
+        return (self.p_value if self.p_holm is None else self.p_holm) < 0.05
 
 
 def score(model: str, sampling: str, rows: Iterable[GradedQuestion] | Tally, seconds: float = 0.0) -> Score:
     """The score of one model. Raises `ValueError` when there are no questions."""
     counts = rows if isinstance(rows, Tally) else tally(rows)
-    if not counts.rights:
+    if not counts.ids:
         raise ValueError(f"{model} ({sampling}): no graded questions to score")
-    expected = max(len(counts.rights) * counts.samples, 1)
-    missing = expected - counts.answered
-    mean, low, high = _pass_at_1(list(counts.rights.values()), counts.samples)
+    questions = len(counts.ids)
+    expected = max(questions * counts.samples, 1)
+    mean, low, high = _pass_at_1(counts.counts(), counts.samples)
     return Score(
         model=model,
         sampling=sampling,
-        questions=len(counts.rights),
+        questions=questions,
         samples=counts.samples,
         pass_at_1=mean,
         low=low,
         high=high,
         cut_off=counts.cut_off / expected,
-        no_answer=(counts.no_answer + missing) / expected,
+        no_answer=(counts.no_answer + expected - counts.answered) / expected,
         unsure=counts.unsure / expected,
         mean_completion_tokens=counts.completion_tokens / max(counts.answered, 1),
         tokens=counts.prompt_tokens + counts.completion_tokens,
         seconds=seconds,
         pass_at=_pass_at(counts),
-        levels=_by_level(counts),
+        majority_at={str(k): total / questions for k, total in sorted(counts.majorities.items())},
+        by_mode={mode: right / expected for mode, right in counts.right_by_mode.items()},
+        levels=_by_group(counts, counts.levels),
+        types=_by_group(counts, counts.types),
     )
 
 
-def _pass_at_1(rights: Sequence[int], samples: int) -> tuple[float, float, float]:
+def _pass_at_1(counts: Sequence[int], samples: int) -> tuple[float, float, float]:
+    """Mean and interval from the questions that had 0, 1, ... `samples` right attempts."""
+    questions, right = sum(counts), sum(c * n for c, n in enumerate(counts))
     if samples <= 1:
-        interval = statistics.proportion_interval(sum(rights), len(rights))
+        interval = statistics.proportion_interval(right, questions)
     else:
-        interval = statistics.mean_interval([right / samples for right in rights])
-    return sum(rights) / (len(rights) * max(samples, 1)), *interval
+        rates = [c / samples for c, n in enumerate(counts) for _ in range(n)]
+        interval = statistics.mean_interval(rates)
+    return right / (questions * max(samples, 1)), *interval
 
 
 def _pass_at(counts: Tally) -> dict[str, float]:
-    powers = [k for k in (2, 4, 8, 16, 32, 64) if k <= counts.samples]
+    found = counts.counts()
     return {
-        str(k): sum(statistics.pass_at_k(counts.samples, c, k) for c in counts.rights.values()) / len(counts.rights)
-        for k in powers
+        str(k): sum(n * statistics.pass_at_k(counts.samples, c, k) for c, n in enumerate(found)) / len(counts.ids)
+        for k in powers(counts.samples)
     }
 
 
-def _by_level(counts: Tally) -> tuple[LevelScore, ...]:
-    rights: dict[str, list[int]] = {}
-    for question, level in counts.levels.items():
-        rights.setdefault(level, []).append(counts.rights[question])
-    return tuple(
-        LevelScore(level, len(rights[level]), *_pass_at_1(rights[level], counts.samples)) for level in sorted(rights)
-    )
+def _by_group(counts: Tally, groups: Groups) -> tuple[LevelScore, ...]:
+    found = {name: counts.counts(groups, number) for name, number in groups.names.items()}
+    return tuple(LevelScore(name, sum(found[name]), *_pass_at_1(found[name], counts.samples)) for name in sorted(found))
 
 
 def compare(
@@ -184,25 +147,34 @@ def compare(
     """
     before = baseline_rows if isinstance(baseline_rows, Tally) else tally(baseline_rows)
     after = model_rows if isinstance(model_rows, Tally) else tally(model_rows)
-    _require_same_questions(baseline, before, model, after)
-    old, new = before.rates(), after.rates(before.rights)
-    wins = sum(b > a for a, b in zip(old, new, strict=True))
-    losses = sum(b < a for a, b in zip(old, new, strict=True))
+    old, new = _paired(baseline, before, model, after)
+    wins, losses = int((new > old).sum()), int((new < old).sum())
     single = max(before.samples, after.samples) <= 1
     p_value = statistics.mcnemar_p(wins, losses) if single else statistics.sign_flip_p(old, new)
     low, high = statistics.difference_interval(old, new)
-    difference = (sum(new) - sum(old)) / len(old)
+    difference = float((new - old).mean())
     test = "McNemar, exact" if single else "paired sign flips"
     return Comparison(baseline, model, sampling, len(old), difference, low, high, p_value, wins, losses, test)
 
 
-def _require_same_questions(baseline: str, before: Tally, model: str, after: Tally) -> None:
-    only = before.rights.keys() ^ after.rights.keys()
-    if only or not before.rights:
+def _paired(baseline: str, before: Tally, model: str, after: Tally) -> tuple[Any, Any]:
+    """The rates of both models in one order of the questions, as numpy arrays."""
+    import numpy
+
+    (ids, old), (others, new) = before.by_question(), after.by_question()
+    only = len(numpy.setxor1d(ids, others))
+    if only or len(ids) == 0:
         raise ValueError(
-            f"{baseline} and {model} cannot be paired: {len(before.rights)} and {len(after.rights)} questions, "
-            f"{len(only)} of them not in both; evaluate both on the same questions"
+            f"{baseline} and {model} cannot be paired: {len(ids)} and {len(others)} questions, "
+            f"{only} of them not in both; evaluate both on the same questions"
         )
+    return old, new
+
+
+def adjusted(comparisons: Sequence[Comparison]) -> list[Comparison]:
+    """The same comparisons with Holm's p-values over all of them, since each is a chance to be fooled."""
+    found = statistics.holm([c.p_value for c in comparisons])
+    return [replace(c, p_holm=p) for c, p in zip(comparisons, found, strict=True)]
 
 
 def evaluation_files(run: RunFolder) -> dict[tuple[str, str], str]:
@@ -217,6 +189,7 @@ def score_run(
     models: Sequence[str],
     samplings: Sequence[str],
     seconds: Mapping[tuple[str, str], float] | None = None,
+    modes: Sequence[GradingMode] = (),
 ) -> tuple[list[Score], list[Comparison]]:
     """Score every evaluation in the run folder, compare each model with those before it, and write `scores.json`."""
     files, took = evaluation_files(run), seconds or {}
@@ -224,12 +197,12 @@ def score_run(
     comparisons: list[Comparison] = []
     for sampling in samplings:
         tallies = {
-            m: tally(run.read_records(GradedQuestion, "evaluations", files[m, sampling]))
+            m: tally(run.read_records(GradedQuestion, "evaluations", files[m, sampling]), modes)
             for m in models
             if (m, sampling) in files
         }
         scores += [score(m, sampling, t, took.get((m, sampling), 0.0)) for m, t in tallies.items()]
-        comparisons += [compare(a, b, sampling, tallies[a], tallies[b]) for a, b in combinations(tallies, 2)]
+        comparisons += adjusted([compare(a, b, sampling, tallies[a], tallies[b]) for a, b in combinations(tallies, 2)])
     write_scores(run, scores, comparisons)
     return scores, comparisons
 

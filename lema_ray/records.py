@@ -14,6 +14,7 @@ Role = Literal["system", "user", "assistant"]
 Verdict = Literal["right", "wrong", "unsure"]
 Origin = Literal["sampled", "imported", "written", "injected", "edited"]
 Task = Literal["arithmetic", "math", "choice"]
+GradingMode = Literal["default", "gsm8k_strict", "gsm8k_flexible", "lema_gsm8k", "lema_math", "qwen_math"]
 FinishReason = Literal["stop", "length", "imported"]
 
 
@@ -65,7 +66,8 @@ class Question:
     """A question with a checkable answer. Made by `questions`; read by every stage.
 
     `id` is the hash of the text and choices. `solution` is the source's own worked solution, if it has one.
-    `choices` are the texts behind A, B, C, ... and `reference` is then the letter.
+    `choices` are the texts behind A, B, C, ... and `reference` is then the letter. `type` is the subject, where a
+    source has one. `reviewed` says that the reference was looked at, or computed, and is not to be doubted.
     """
 
     id: str
@@ -76,6 +78,8 @@ class Question:
     solution: str | None = None
     level: str | None = None
     choices: tuple[str, ...] | None = None
+    type: str | None = None
+    reviewed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

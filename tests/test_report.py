@@ -71,7 +71,7 @@ def test_page_can_be_read_by_everyone(page: Page) -> None:
 def test_an_empty_run_says_that_nothing_has_run(tmp_path: Path) -> None:
     text = Page(render(RunFolder(str(tmp_path / "early")))).text
     assert "Nothing has been evaluated yet" in text and "early" in text
-    assert text.count("not run yet") == 8
+    assert text.count("not run yet") == 9
 
 
 def question_with(text: str) -> GradedQuestion:

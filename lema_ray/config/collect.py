@@ -22,7 +22,8 @@ class SourceConfig(Section):
     hub_config: str | None = None
     split: str = "train"
     fields: dict[str, str] = Field(
-        default_factory=dict, description="question, reference, solution, level, choices, id -> column in the file"
+        default_factory=dict,
+        description="question, reference, solution, level, type, choices, id -> column in the file",
     )
     answer: Literal["auto", "plain", "gsm8k", "boxed", "letter"] = Field(
         "auto", description="how the reference answer is pulled out of its column"
@@ -41,6 +42,10 @@ class QuestionsConfig(Section):
     test: SourceConfig | None = None
     overlap: Literal["refuse", "drop", "allow"] = Field(
         "refuse", description="train questions that are in the test set"
+    )
+    reviewed: str | None = Field(None, description="decisions of `lema review`: references kept, fixed or dropped")
+    conflicts: Literal["refuse", "drop"] = Field(
+        "refuse", description="the same question again with another reference: refuse to start, or keep the first"
     )
 
 
@@ -95,7 +100,12 @@ class RecipeConfig(Section):
     sampling: SamplingConfig = Field(
         SamplingConfig(temperature=0.0, max_tokens=1024), description="how the corrector generates"
     )
-    corrections_per_question: int = Field(2, ge=1, description="at most so many distinct mistakes of a question")
+    corrections_per_question: int = Field(
+        2, ge=0, description="at most so many distinct mistakes of a question; 0: attempts and grades only, to audit"
+    )
+    doubtful_references: Literal["skip", "correct"] = Field(
+        "skip", description="questions whose reference most attempts contradict, unless reviewed"
+    )
     tries: int = Field(1, ge=1, description="corrector calls per mistake until one passes the checks")
     dedupe: bool = Field(True, description="the same wrong solution is corrected once")
     analysis: AnalysisConfig = AnalysisConfig()

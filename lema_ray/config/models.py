@@ -8,6 +8,7 @@ from pydantic import Field
 
 from lema_ray.config.engines import ActorsConfig, SamplingConfig
 from lema_ray.config.section import Section
+from lema_ray.records import GradingMode
 
 CotSource = Literal["solution", "right", "written"]
 RowSource = Literal["cot", "corrections", "revisions"]
@@ -77,5 +78,8 @@ class EvaluateConfig(Section):
 
     sampling: tuple[EvaluationSampling, ...] = (EvaluationSampling(),)
     few_shot: int = Field(0, ge=0, le=8)
+    also_graded_by: tuple[GradingMode, ...] = Field(
+        (), description="published graders whose pass@1 is reported beside ours: gsm8k_strict, lema_math, ..."
+    )
     engine: dict[str, Any] = Field(default_factory=dict, description="overrides of the student's vLLM settings")
     actors: ActorsConfig = ActorsConfig()

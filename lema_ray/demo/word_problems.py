@@ -99,6 +99,7 @@ def _question(text: str, story: Story) -> Question:
         task="arithmetic",
         solution=story.solution,
         level=str(len(story.changes)),
+        reviewed=True,  # the reference is computed
     )
 
 

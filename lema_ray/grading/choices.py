@@ -10,7 +10,10 @@ from collections.abc import Sequence
 
 LETTERS = "ABCDEFGHIJ"
 _WRAPPED = re.compile(r"\\(?:text|mathrm|mathbf|textbf|boxed)\s*\{([^{}]*)\}")
-_LETTER = re.compile(r"[\s*_$\"'(\[{]*(?:(?:option|choice|answer)\s+)?[*($\[]*([A-J])(?:[\s)\].:*$\"'}]|,|$)", re.I)
+_LETTER = re.compile(
+    r"[\s*_$\"'(\[{]*(?:(?:option|choice|answer)\s+)?[*($\[]*([A-J])(?:[\s)\].:*$\"}]|'(?!\w)|,|$)", re.I
+)
+_TWO = re.compile(r"\W*[A-J]\W*(?:,|/|&|\band\b|\bor\b)\W*[A-J]\b(?!\s+\w)", re.I)
 _NAMED = re.compile(r"\b(?:option|choice|answer)s?\s*[*\"(]*([A-J])\b|\(([A-J])\)", re.I)
 _LONE = re.compile(r"(?<![\w'])([B-J]|A(?=[.*\s]*$))(?![\w'])")
 
@@ -19,7 +22,7 @@ def choice_letter(text: str) -> str | None:
     """The letter that a short answer starts with: `B`, `(B)`, `\\text{B}`, `B. 12 apples`, "option B"."""
     text = _WRAPPED.sub(r"\1", text).strip()
     match = _LETTER.match(text)
-    if match is None:
+    if match is None or _TWO.match(text):
         return None
     bare = text[match.end() :].strip(" .)*$") == ""
     return match[1].upper() if bare or (match[1].isupper() and text[match.start(1) + 1] not in " ,") else None

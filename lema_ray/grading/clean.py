@@ -17,10 +17,13 @@ _SAME = {
     **dict.fromkeys("−–—‒‐‑﹣－", "-"),
     **dict.fromkeys("\u00a0\u2009\u202f\u3000\u2002\u2003\u2007", " "),
     "。": ". ",
+    "।": ". ",
     "、": ", ",
     "，": ", ",
     "：": ": ",
     "⁄": "/",
+    "٬": ",",
+    "٫": ".",
     "’": "'",
     "‘": "'",
     "“": '"',
@@ -29,14 +32,19 @@ _SAME = {
 _LATEX = {
     "π": r"\pi ", "∞": r"\infty ", "×": r"\times ", "·": r"\cdot ", "⋅": r"\cdot ", "÷": "/", "≤": r"\le ",
     "≥": r"\ge ", "≠": r"\ne ", "∪": r"\cup ", "∩": r"\cap ", "±": r"\pm ", "°": r"^\circ ", "∈": r"\in ",
-    "²": "^2", "³": "^3", "⁴": "^4", "θ": r"\theta ", "α": r"\alpha ", "β": r"\beta ",
+    "≈": r"\approx ", "∅": r"\emptyset ", "ℝ": r"\mathbb{R}", "²": "^2", "³": "^3", "⁴": "^4",
+    "θ": r"\theta ", "α": r"\alpha ", "β": r"\beta ",
 }  # fmt: skip
 _THOUGHT = re.compile(r"<think(?:ing)?>.*?</think(?:ing)?>", re.S | re.I)
 _THOUGHT_END = re.compile(r"</think(?:ing)?>", re.I)
 _THOUGHT_START = re.compile(r"<think(?:ing)?>", re.I)
-_NEXT_QUESTION = re.compile(r"\S[ \t]*\n[ \t]*(?:\n\s{0,9}(?:Q|Question)[ ]?\d{0,4}:|(?:#+[ ]?)?Problem[ ]?\d{0,4}:)")
+_NEXT_QUESTION = re.compile(
+    r"\S[ \t]*\n[ \t]*(?:\n\s{0,9}(?:Q|Question|User|Human)[ ]?\d{0,4}:|(?:#+[ ]?)?Problem[ ]?\d{0,4}:)"
+)
+_TURN_END = re.compile(r"<\|(?:end|im_end|eot|endof)\w*\|>|</s>|<end_of_turn>|<eos>")
 _CALCULATOR = re.compile(r"<<[^<>\n]*(?:>>|$)")
-_ROOT = re.compile(r"√\s*(\d+|[a-z]|\([^()]*\))")
+_ROOT = re.compile(r"([√∛∜])\s*(\d+|[a-z]|\([^()]*\))")
+_ROOTS = {"√": r"\sqrt", "∛": r"\sqrt[3]", "∜": r"\sqrt[4]"}
 
 
 @cache
@@ -63,7 +71,7 @@ def latex_symbols(text: str) -> str:
     """Unicode mathematics as LaTeX commands: `√3` as `\\sqrt{3}`, `π` as `\\pi`."""
     if text.isascii():
         return text
-    text = _ROOT.sub(lambda m: rf"\sqrt{{{m[1].strip('()')}}}", text)
+    text = _ROOT.sub(lambda m: _ROOTS[m[1]] + "{" + m[2].strip("()") + "}", text)
     return "".join(_LATEX.get(char, char) for char in text)
 
 
@@ -80,10 +88,12 @@ def _bounded(text: str) -> str:
 def clean(text: str) -> str:
     """The part of a model's text in which its answer may be looked for; empty when it never stopped thinking.
 
-    Text that runs on into an invented next question (`Question:` after a blank line) is cut there,
-    and GSM8K's calculator marks (`<<48/2=24>>`) are dropped.
+    Text that runs on behind a turn's end mark, or into an invented next question (`Question:` after a blank line), is
+    cut there, and GSM8K's calculator marks (`<<48/2=24>>`) are dropped.
     """
     text = plain_characters(_bounded(text))
     text = _without_thoughts(text) if "<" in text else text
+    turn_end = _TURN_END.search(text) if "<" in text else None
+    text = text[: turn_end.start()] if turn_end else text
     run_on = _NEXT_QUESTION.search(text)
     return _CALCULATOR.sub("", text[: run_on.start() + 1] if run_on else text).strip()

@@ -1,4 +1,4 @@
-"""Does an answer equal a reference? The cheap, exact comparisons: text, words, choices, numbers. No sympy, no process.
+"""Does an answer equal a reference? The cheap, exact comparisons: text, choices, numbers, times, lists, plain algebra.
 
 Called by `pool`. What cannot be decided here is left to `symbolic` in a child process; what should not even be tried
 there (towers of powers, code) is refused here.
@@ -9,28 +9,37 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from lema_ray.grading.choices import LETTERS, choice_letter, stated_choice
-from lema_ray.grading.clean import latex_symbols, plain_characters
-from lema_ray.grading.numbers import MAX_DIGITS, Number, numbers_in, read_number, same_number
+from lema_ray.grading.evaluate import compare_values, constant
+from lema_ray.grading.intervals import compare_unions, same_form
+from lema_ray.grading.lists import compare_lists, compare_matrices, read_list
+from lema_ray.grading.numbers import MAX_DIGITS, Number, near_miss, numbers_in, read_number, same_number
+from lema_ray.grading.spelling import normalise, value_side, without_unit
+from lema_ray.grading.times import read_compound, read_time, same_time
+from lema_ray.grading.units import kinds
 from lema_ray.records import Verdict
 
-_TEXT = re.compile(r"\\(?:text(?:bf|it|rm|normal)?|math(?:rm|bf|it|sf)|mbox|operatorname)\s*\{([^{}]*)\}")
-_SPACING = re.compile(r"\\left(?![a-z])|\\right(?![a-z])|\\!\s*|\\displaystyle")
-_WIDE = re.compile(r"(?<!\\)\\[,;:> ]|\\q?quad(?![a-z])|~|\s+")
-_MEMBER = re.compile(r"^[a-z]\s*\\in\s*(?=[\[(\\])", re.I)
-_VARIABLE = re.compile(r"[A-Za-z\\]+(?:_\{?\w+\}?)?\s*(?:\([a-z]\)\s*)?")
-_DECIMAL_COMMA = re.compile(r"(-?\d+),(\d{1,2})(?!\d|,)")
+_DECIMAL_COMMA = re.compile(r"(-?\d+),(\d{1,2}|\d{4,})(?![\d,])")
 _LETTER_REFERENCE = re.compile(rf"\(?([{LETTERS}])\)?")
 _WORDS = re.compile(r"[^\W\d_]+(?:[ '-]+[^\W\d_]+)*")
 _SHORT_WORDS = {"yes", "no", "odd"}
 _ARTICLES = re.compile(r"^(?:an?|the|on|in|at)\s+")
+_WRAPPED = re.compile(r"[(\[\"'*_`]+|[)\]\"'*_`.]+$")
 _OPERATORS = re.compile(r"[\\^=+*/!_{}<>]|\d\s*-\s*\d")
 _STATEMENT = re.compile(r"[^\d$€£¥-]+?\s(-?[$€£¥]?-?\d.*)", re.S)
 _INEXACT = re.compile(
     r"\b(?:not?|never|than|least|most|over|under|about|around|approximately|nearly|almost|half|twice)\b", re.I
 )
 _HEDGES = re.compile(r"\b(?:or|and|either|between)\b", re.I)
+_OUT_OF = re.compile(r"(.+?)\s*(?::|\bto\b)\s*(.+)")
+_SCALE = re.compile(r"\b(?:hundred|thousand|million|billion|dozen)", re.I)
+_SPOKEN_NUMBER = re.compile(
+    r"zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|teen|ty\b|hundred|thousand|million|dozen"
+    r"|half|third|quarter|fifth|none|nothing|nobody|never|no\b|all\b|every|equal|same|[^\x00-\x7f]",
+    re.I,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,28 +53,6 @@ class Comparison:
 
 def _said(same: bool, rule: str) -> Comparison:
     return Comparison("right" if same else "wrong", rule)
-
-
-def normalise(text: str) -> str:
-    """One spelling for what looks the same: no spacing commands, `\\text{}`, `$ $`; Unicode maths as LaTeX."""
-    text = latex_symbols(plain_characters(text)).strip().replace("{,}", ",")
-    text = text.replace("\\dfrac", "\\frac").replace("\\tfrac", "\\frac").replace("\\%", "%").replace("\\$", "$")
-    text = _WIDE.sub(" ", _SPACING.sub("", _TEXT.sub(r" \1 ", text))).strip().rstrip(".").strip()
-    if text.count("$") % 2 == 0:
-        text = text.replace("$", "")
-    return _MEMBER.sub("", text).strip()
-
-
-def value_side(text: str, other: str) -> str:
-    """The value in `x = 5` where the other side is not an equation, and the exact one in `\\sqrt 2 \\approx 1.41`."""
-    exact, _, rounded = text.partition("\\approx")
-    text = rounded if rounded and _VARIABLE.fullmatch(exact.strip()) else exact
-    if "=" not in text or "=" in other or re.search(r"[<>]|\\[lg]e|,", text):
-        return text.strip()
-    left, _, right = text.rpartition("=")
-    simple = _VARIABLE.fullmatch(left.strip()) or re.search(r"\d", left)
-    whole = all(right.count(a) == right.count(b) for a, b in ("{}", "()"))
-    return right.strip() if simple and whole else text.strip()
 
 
 def _letters(answer: str, reference: str, choices: Sequence[str] | None) -> Comparison | None:
@@ -88,10 +75,17 @@ def _is_words(text: str, raw: str) -> bool:
 
 
 def _words(answer: str, reference: str) -> Comparison:
-    said, wanted = (_ARTICLES.sub("", text.casefold()) for text in (answer, reference))
+    said, wanted = (_ARTICLES.sub("", _WRAPPED.sub("", text.casefold())).strip() for text in (answer, reference))
     if said != wanted and wanted in said.split():
         return Comparison("unsure", "words", "the answer holds the reference among other words")
     return _said(said == wanted, "words")
+
+
+def _times(answer: str, reference: str) -> Comparison | None:
+    said, wanted = read_time(answer), read_time(reference)
+    if said is None or wanted is None:
+        return None
+    return _said(same_time(said, wanted), "time")
 
 
 def _stated(answer: str) -> Number | None:
@@ -100,23 +94,77 @@ def _stated(answer: str) -> Number | None:
     return read_number(match[1]) if match and not _INEXACT.search(answer) else None
 
 
-def _numbers(answer: str, reference: str) -> Comparison | None:
-    wanted = read_number(reference)
-    if wanted is None:
+def _quantity(text: str) -> Number | None:
+    return read_number(text) or read_compound(text) or read_number(_DECIMAL_COMMA.sub(r"\1.\2", text))
+
+
+def _ratio(text: str) -> Number | None:
+    """The quotient of `3:8` or "3 to 8"."""
+    match = _OUT_OF.fullmatch(text)
+    sides = (read_number(match[1]), read_number(match[2])) if match else (None, None)
+    if sides[0] is None or sides[1] is None or not sides[1].value:
         return None
-    said = read_number(answer) or read_number(_DECIMAL_COMMA.sub(r"\1.\2", answer))
+    return Number(sides[0].value / sides[1].value)
+
+
+def _numbers(answer: str, reference: str) -> Comparison | None:
+    wanted = read_number(reference) or read_compound(reference)
+    ratio = _ratio(reference) if wanted is None else None
+    if wanted is None and ratio is None:
+        return None
+    said = _quantity(answer) or _ratio(answer)
     if said is not None:
-        return _said(same_number(said, wanted), "number")
+        compared = _compared(said, wanted or ratio)  # type: ignore[arg-type]
+        in_thousands = compared.verdict == "wrong" and _SCALE.search(answer) and wanted
+        return _in_text(answer, wanted) if in_thousands and wanted else compared
+    return _in_text(answer, wanted) if wanted else None
+
+
+def _compared(said: Number, wanted: Number) -> Comparison:
+    if same_number(said, wanted):
+        return Comparison("right", "number")
+    reason = near_miss(said, wanted)
+    return Comparison("unsure", "number", reason) if reason else Comparison("wrong", "number")
+
+
+def _in_text(answer: str, wanted: Number) -> Comparison | None:
+    """The verdict on words around a number, or in its place."""
+    listed = read_list(answer)
+    members = [read_number(member) for member in listed.members] if listed and listed.shape == "list" else []
+    if members and all(members):
+        same = all(member and same_number(member, wanted) for member in members)
+        return Comparison("right", "number") if same else Comparison("wrong", "alternatives", "several values")
     if _OPERATORS.search(answer) or not re.search(r"[^\W\d_]{3,}", answer):
         return None
     values = numbers_in(answer)
     if len(values) == 1 and (stated := _stated(answer)):
-        return _said(same_number(stated, wanted), "numbers_in_text")
+        return _compared(stated, wanted)
     if wanted.value not in values:
-        return Comparison("wrong", "numbers_in_text")
+        unread = _SPOKEN_NUMBER.search(answer) is not None
+        return Comparison("unsure" if unread else "wrong", "numbers_in_text", "numbers in words" if unread else None)
     if len(values) > 1 and _HEDGES.search(answer):
         return Comparison("wrong", "alternatives")
     return Comparison("unsure", "numbers_in_text", "one of the numbers in the answer is the reference")
+
+
+def _valued(answer: str, reference: str) -> Comparison | None:
+    """The verdict on two plain expressions, such as `\\sqrt{18}` and `3\\sqrt{2}`."""
+    wanted, value = read_number(reference), constant(answer)
+    if wanted is not None and value is not None and (wanted.places or 0) >= 2:
+        slack = Fraction(1, 2) / 10**wanted.places if wanted.places else Fraction(0)
+        close = abs(Fraction(value) - wanted.value) <= slack
+        return Comparison("right" if close else "wrong", "rounds_to_reference")
+    verdict = compare_values(answer, reference)
+    return Comparison(verdict, "value") if verdict else None
+
+
+def without_units(answer: str, reference: str) -> tuple[str, str] | Comparison:
+    """Both sides without the units after them; a verdict already where those conflict."""
+    (said, unit), (wanted, other) = without_unit(answer), without_unit(reference)
+    if unit and other and not (unit <= other or other <= unit):
+        conflict = kinds(unit) != kinds(other)
+        return Comparison("wrong" if conflict else "unsure", "unit", "the units differ")
+    return said, wanted
 
 
 def compare_exactly(answer: str, reference: str, choices: Sequence[str] | None = None) -> Comparison | None:
@@ -124,22 +172,39 @@ def compare_exactly(answer: str, reference: str, choices: Sequence[str] | None =
     said, wanted = normalise(answer), normalise(reference)
     if decided := _letters(said, wanted, choices):
         return decided
-    if said.replace(" ", "") == wanted.replace(" ", ""):
+    if said.replace(" ", "") == wanted.replace(" ", "") and said:
         return Comparison("right", "same_text")
     said, wanted = value_side(said, wanted), value_side(wanted, said)
-    if _is_words(wanted, reference):
+    if decided := _times(said, wanted):
+        return decided
+    if _is_words(wanted, reference) and read_number(wanted) is None:
         return _words(said, wanted)
     if decided := _numbers(said, wanted):
         return decided
-    if said.startswith("\\{") and wanted.startswith("(") and "," in wanted:
+    bare = without_units(answer, reference)
+    if isinstance(bare, Comparison):
+        return bare
+    if bare != (answer, reference):
+        return compare_exactly(*bare, choices)
+    said, wanted = same_form(said, wanted)
+    if listed := compare_unions(said, wanted) or compare_lists(said, wanted) or compare_matrices(said, wanted):
+        return Comparison(listed, "members")
+    if valued := _valued(said, wanted):
+        return valued
+    if _INFINITY.fullmatch(said) and constant(wanted) is not None:
+        return Comparison("wrong", "value")
+    if said.startswith("\\{") and read_list(wanted) and wanted.startswith("(") and not re.search(r"\),", wanted):
         return Comparison("wrong", "set_for_tuple")
-    refusal = why_not_symbolic(said, wanted)
+    refusal = why_not_symbolic(said, wanted) or why_not_symbolic(wanted, wanted)
     return Comparison("unsure", "refused", refusal) if refusal else None
 
 
 _CODE = re.compile(r"__|\bimport\b|\bopen\s*\(|\bexec\b|\beval\b|\blambda\b|\bsystem\b")
 _TOWER = re.compile(r"(?:\^|\*\*)\s*[{(]*\s*[\w.]+\s*[)}]*\s*(?:\^|\*\*)")
 _EXPONENT = re.compile(r"(?:\^|\*\*)\s*[{(]*\s*-?\d{5,}")
+_INFINITY = re.compile(r"[-+]?\s*\\infty")
+_EXPANSION = re.compile(r"[A-Za-z][^()]*\)\s*(?:\^|\*\*)\s*[{(]?\s*\d{3,}")
+_RELATIONS = re.compile(r"[<>=]|\\[lg]e(?![a-z])")
 _FACTORIAL = re.compile(r"\d{5,}\s*!|\)\s*!|!\s*!")
 _LARGE = re.compile(r"\\(?:sum|prod|int|iint|oint|lim)(?![a-z])")
 
@@ -160,6 +225,8 @@ def why_not_symbolic(answer: str, reference: str) -> str | None:
         "looks like code": bool(_CODE.search(answer)),
         "a tower of powers": bool(_TOWER.search(answer)),
         "an exponent of more than 4 digits": bool(_EXPONENT.search(answer)),
+        "a sum to a power of more than 2 digits": bool(_EXPANSION.search(answer)),
+        "more than 20 relations": len(_RELATIONS.findall(answer)) > 20,
         "a huge or nested factorial": bool(_FACTORIAL.search(answer)),
         "sums, integrals or limits that the reference has not": bool(_LARGE.search(answer))
         and not _LARGE.search(reference),

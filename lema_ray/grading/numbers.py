@@ -1,57 +1,54 @@
 """Reading one plain number exactly: integers, decimals, fractions, mixed and scientific numbers, with %, $ and units.
 
-Called by `compare`. No sympy, no floats: a value is a `Fraction`, so nothing is lost and nothing is evaluated.
+Called by `compare` and `lists`. No sympy, no floats: a value is a `Fraction`, so nothing is lost and nothing is
+evaluated. Number formats are the English, Indian, Swiss and continental European ones; digits of other scripts and
+their separators are ASCII by the time they come here (`clean`).
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
-MAX_DIGITS = 400
-_UNITS = {
-    "m": "m meter meters metre metres", "cm": "cm centimeter centimeters centimetre centimetres",
-    "mm": "mm millimeter millimeters", "km": "km kilometer kilometers kilometre kilometres",
-    "in": "in inch inches", "ft": "ft foot feet", "yd": "yd yard yards", "mi": "mi mile miles",
-    "g": "g gram grams", "kg": "kg kilogram kilograms", "mg": "mg milligram milligrams",
-    "lb": "lb lbs", "oz": "oz ounce ounces", "l": "l liter liters litre litres",
-    "ml": "ml milliliter milliliters", "gal": "gal gallon gallons", "s": "s sec second seconds",
-    "min": "min minute minutes", "h": "h hr hrs hour hours", "day": "day days", "week": "week weeks",
-    "month": "month months", "year": "year years yr yrs", "usd": "$ dollar dollars usd", "eur": "€ euro euros eur",
-    "gbp": "£ gbp", "jpy": "¥ yen jpy", "cent": "cent cents ¢", "deg": "degree degrees deg",
-    "rad": "rad radian radians",
-}  # fmt: skip
-UNITS = {name: unit for unit, names in _UNITS.items() for name in names.split()}
-_LINKS = {"in", "of", "on", "at", "as", "a", "an", "is", "per"}
-_ALGEBRA = (
-    "sin cos tan cot sec csc log ln exp sqrt pi frac times cdot infty and or to by from than between either thousand "
-    "million billion trillion hundred dozen dozens half quarter third thirds halves quarters fifths tenths"
-)
-_NOT_UNITS = frozenset(_ALGEBRA.split())
-_TO_TWENTY = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen twenty"
-)
-_WORDS = {word: number for number, word in enumerate(_TO_TWENTY.split())}
-_WORDS |= {"thirty": 30, "forty": 40, "fifty": 50, "sixty": 60, "seventy": 70, "eighty": 80, "ninety": 90}
+from lema_ray.grading.number_words import read_number_words
+from lema_ray.grading.units import NO_UNIT, Unit, conversions, factor, kinds, measure, read_unit
 
-_INTEGER = r"(?:\d{1,3}(?:,\d{3})+|\d{1,3}(?:[ ]\d{3})+(?![ ]?\d|/)|\d+)"
-_DECIMAL = rf"(?:{_INTEGER}(?:\.\d*)?|\.\d+)"
+MAX_DIGITS = 400
+
+_GROUPED = r"\d{1,3}(?:,\d{3})+|\d{1,3}(?:[ ]\d{3})+(?![ ]?\d|/)|\d{1,3}(?:'\d{3})+|\d{1,2}(?:,\d{2})+,\d{3}(?!\d)"
+_CONTINENTAL = r"\d{1,3}(?:\.\d{3}){2,}(?:,\d+)?(?![\d.])|\d{1,3}(?:[. ]\d{3})+,\d+(?!\d|,\d)"
+_INTEGER = rf"(?:{_GROUPED}|\d+)"
+_DECIMAL = rf"(?:{_CONTINENTAL}|{_INTEGER}(?:\.\d*)?|\.\d+)"
 _PART = re.compile(r"-?\s*\d[\d,]*(?:\.\d+)?")
-_RATIO = rf"(?:\\frac\s*(?:\{{\s*{_PART.pattern}\s*\}}|\d)\s*(?:\{{\s*{_PART.pattern}\s*\}}|\d)|\d+\s*/\s*\d+)"
+_FRACTION = (
+    rf"\\c?frac\s*(?:\{{\s*{_PART.pattern}\s*\}}|\d)\s*(?:\{{\s*{_PART.pattern}\s*\}}|\d)"
+    rf"|\{{\s*{_PART.pattern}\s*\\over\s*{_PART.pattern}\s*\}}"
+)
+_RATIO = rf"(?:{_FRACTION}|\d[\d,]*\s*/\s*\d[\d,]*)"
+_MONEY = r"(?:US|CA?|AU?|HK|NZ|R)?\\?[$€£¥₹₽₩฿₺₫₴₦₱]|(?:USD|EUR|GBP|JPY|INR|CNY|RMB|Rs\.?)(?=[\s\d])"
 NUMBER = re.compile(
-    rf"""(?P<sign>[-+]?)\s*(?P<money>\\?[$€£¥]|USD\s)?\s*(?P<sign2>-?)\s*
-    (?:(?:(?P<whole>\d+)\s*(?:\s|(?=\\frac)))?(?P<ratio>{_RATIO})(?![\d.])|(?P<decimal>{_DECIMAL}))
-    (?:\s*(?:\\times|\\cdot|\*|x)\s*10\s*\^\s*\{{?\s*(?P<power>-?\d{{1,3}})\s*\}}?|[eE](?P<exponent>[-+]?\d{{1,3}})(?!\w))?
+    rf"""(?P<sign>[-+]?)\s*(?P<money>{_MONEY})?\s*(?P<sign2>-?)\s*
+    (?:(?:(?P<whole>\d+)\s*(?:\s|(?=\\c?frac)))?(?P<ratio>{_RATIO})(?![\d.])|(?P<decimal>{_DECIMAL}))
+    (?:\s*(?:\\times|\\cdot|\*|x)\s*10\s*(?:\^|\*\*)\s*\{{?\s*(?P<power>-?\d{{1,3}})\s*\}}?
+       |[eE](?P<exponent>[-+]?\d{{1,3}})(?!\w))?
     """,
     re.X,
 )
+_PLAIN = re.compile(r"-?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?")
 _AFTER = re.compile(r"\s*(?P<percent>\\?%|percent\b|per cent\b)?\s*(?P<degree>\^\s*\{?\\circ\}?)?\s*(?P<unit>.*)", re.S)
-_POWER = re.compile(r"\s*(?:\^\s*\{?\s*([23])\s*\}?|square|squared|cubic|cubed|sq\.?)\s*")
-_UNIT_WORD = re.compile(r"[^\W\d_]+(?:['-][^\W\d_]+)*")
-_REPEATING = re.compile(r"(-?)(\d*)\.(\d*)\\overline\{(\d+)\}")
-_BASE = re.compile(r"(-?\d+)_\{?(\d{1,2})\}?")
+_TEMPERATURE = re.compile(r"\s*([CF])(?![a-z])")
+_REPEATING = re.compile(
+    r"(-?)(\d*)\.(\d*)(?:\\(?:overline|bar|overbar|dot)\s*\{(\d+)\}|\((\d+)\)|(\d)\6\6+(?:\.\.\.|…|\\[lc]?dots))"
+)
+_BASE = re.compile(r"(-?[\dA-F]+)_\{?\s*(\d{1,2}|two|three|eight|ten|sixteen)\s*\}?")
+_BASES = {"two": 2, "three": 3, "eight": 8, "ten": 10, "sixteen": 16}
+_ABOUT = re.compile(r"(?:\\approx|\\simeq|\\sim|≈|~|=|:|about\b|around\b|approximately\b|approx\.?|roughly\b)\s*", re.I)
+_MINUS = re.compile(r"(?:minus|negative)\s+", re.I)
+_DOUBLED = re.compile(r"-\s*\(?\s*-\s*(?=[\d\\.])")
+_ORDINAL = re.compile(r"(\d)\s*(?:\^\s*\{?\s*)?(?:st|nd|rd|th)(?:\s*\})?(?![a-z])")
+_HAN_SCALE = re.compile(r"\d\s*[十百千万億亿]")
+_EXPLAINED = re.compile(r"([^()]+?)\s*\(([^()]+)\)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,35 +58,21 @@ class Number:
     value: Fraction
     places: int | None = None
     percent: bool = False
-    unit: frozenset[str] = frozenset()
-
-
-def _unit(text: str) -> tuple[bool, frozenset[str]]:
-    """Whether the text after a number can only be a unit, and which measures it names (none for things like eggs)."""
-    powers = [m[1] or {"s": "2", "c": "3"}[m[0].strip()[0]] for m in _POWER.finditer(text)]
-    rest = _POWER.sub(" ", text).strip(" .,;:")
-    words = _UNIT_WORD.findall(rest)
-    if _UNIT_WORD.sub("", rest).strip(" ./,()$¢") or any(word.lower() in _NOT_UNITS for word in words):
-        return False, frozenset()
-    if not words:
-        return not powers, frozenset()
-    first = _measure(words[0]) if words[0] != "in" or len(words) == 1 else None
-    if first is None and len(words[0]) < 3 and words[0].isascii() and words[0] not in _LINKS:
-        return False, frozenset()
-    others = {_measure(word) for word in words[1:] if len(word) > 1 and word not in _LINKS}
-    return True, frozenset(unit for unit in {first and first + "".join(powers[:1]), *others} if unit)
-
-
-def _measure(word: str) -> str | None:
-    return UNITS.get(word) or (UNITS.get(word.lower()) if len(word) > 1 else None)
+    unit: Unit = NO_UNIT
+    base: int = 0
 
 
 def _fraction(text: str) -> Fraction | None:
-    if "/" in text or "{" in text:
-        top, bottom = (part.replace(",", "").replace(" ", "") for part in _PART.findall(text))
-    else:
-        top, bottom = re.findall(r"\d", text)
+    parts = [part.replace(",", "").replace(" ", "") for part in _PART.findall(text)]
+    top, bottom = parts if len(parts) == 2 else re.findall(r"\d", text)
     return Fraction(top) / Fraction(bottom) if Fraction(bottom) else None
+
+
+def _decimal(text: str) -> tuple[Fraction, int]:
+    if re.fullmatch(_CONTINENTAL, text):
+        text = text.replace(".", "").replace(" ", "").replace(",", ".")
+    digits = text.replace(",", "").replace(" ", "").replace("'", "").rstrip(".")
+    return Fraction(digits), len(digits.partition(".")[2])
 
 
 def _value(match: re.Match[str]) -> tuple[Fraction | None, int | None]:
@@ -99,8 +82,7 @@ def _value(match: re.Match[str]) -> tuple[Fraction | None, int | None]:
         if value is not None and match["whole"]:
             value += int(match["whole"])
     else:
-        digits = match["decimal"].replace(",", "").replace(" ", "")
-        value, places = Fraction(digits.rstrip(".")), len(digits.partition(".")[2])
+        value, places = _decimal(match["decimal"])
     power = int(match["power"] or match["exponent"] or 0)
     if value is None:
         return None, None
@@ -111,43 +93,77 @@ def _value(match: re.Match[str]) -> tuple[Fraction | None, int | None]:
 
 def read_number(text: str) -> Number | None:
     """The one number that a text is, with at most a currency, a percent sign or a unit around it; None otherwise."""
-    if sum(char.isdigit() for char in text) > MAX_DIGITS:
-        return None
     text = text.strip()
-    if match := _BASE.fullmatch(text):
-        return Number(Fraction(match[1]), 0, unit=frozenset({f"base {int(match[2])}"}))
+    if _PLAIN.fullmatch(text) and len(text) <= MAX_DIGITS:
+        return Number(*_decimal(text))
+    if not text or len(text) > 2 * MAX_DIGITS or sum(char.isdigit() for char in text) > MAX_DIGITS:
+        return None
+    text = _ABOUT.sub("", text, count=1) if _ABOUT.match(text) else text
+    if minus := _MINUS.match(text) or _DOUBLED.match(text):
+        found = read_number(text[minus.end() :].rstrip(")"))
+        negative = _MINUS.match(text) is not None
+        return replace(found, value=-found.value if negative else found.value) if found and found.value >= 0 else None
+    return _read(text) or _explained(text)
+
+
+def _read(text: str) -> Number | None:
+    if (match := _BASE.fullmatch(text)) and match[1].lstrip("-").isdigit():
+        return Number(Fraction(match[1]), 0, base=_BASES.get(match[2]) or int(match[2]))
     if match := _REPEATING.fullmatch(text):
         return Number(_repeating(*match.groups()))
-    match = NUMBER.match(text)
-    if match is None:
-        return _number_word(text)
-    after = _AFTER.fullmatch(text[match.end() :])
-    is_unit, unit = _unit(after["unit"]) if after else (False, frozenset[str]())
+    match = NUMBER.match(_ORDINAL.sub(r"\1", text))
+    if match is None or _HAN_SCALE.search(text):
+        return _in_words(text)
+    return _with_unit(match) or _in_words(text)
+
+
+def _with_unit(match: re.Match[str]) -> Number | None:
+    after = _AFTER.fullmatch(match.string[match.end() :])
     value, places = _value(match)
-    if after is None or not is_unit or value is None:
+    if after is None or value is None:
         return None
-    if match["money"]:
-        unit = frozenset({UNITS[match["money"].strip("\\ ").lower()]})
+    said = after["unit"]
+    if after["degree"] and (scale := _TEMPERATURE.match(said)):
+        unit: Unit | None = frozenset({(f"°{scale[1]}", 1)})
+        said = said[scale.end() :]
+        return Number(value, places, unit=unit or NO_UNIT) if not said.strip(" .") else None
+    unit = read_unit(said)
+    if unit is None:
+        return None
+    if match["money"] and not unit:
+        name = measure(match["money"].strip("\\ .")) or measure(match["money"][-1])
+        unit = frozenset({(name, 1)}) if name else NO_UNIT
     if after["degree"]:
-        unit = unit or frozenset({"deg"})
+        unit = unit or frozenset({("deg", 1)})
     return Number(value, places, after["percent"] is not None, unit)
 
 
-def _repeating(sign: str, whole: str, start: str, period: str) -> Fraction:
+def _repeating(sign: str, whole: str, start: str, *periods: str | None) -> Fraction:
+    period = next(p for p in periods if p)
     after_point = int(start or 0) + Fraction(int(period), int("9" * len(period)))
     value = int(whole or 0) + after_point * Fraction(1, int("1" + "0" * len(start)))
     return -value if sign else value
 
 
-def _number_word(text: str) -> Number | None:
-    tens, _, ones = text.lower().strip(" .").partition("-")
-    if tens not in _WORDS or (ones and (ones not in _WORDS or _WORDS[tens] < 20)):
+def _in_words(text: str) -> Number | None:
+    spoken = read_number_words(text)
+    if spoken is None:
         return None
-    return Number(Fraction(_WORDS[tens] + _WORDS.get(ones, 0)), 0)
+    value, rest = spoken
+    percent = re.match(r"\s*(?:%|percent\b|per cent\b)", rest)
+    unit = read_unit(rest[percent.end() :] if percent else rest)
+    return Number(value, 0 if value.denominator == 1 else None, percent is not None, unit) if unit is not None else None
+
+
+def _explained(text: str) -> Number | None:
+    """`seven (7)` and `16 (2 dozen)`: a number said twice."""
+    match = _EXPLAINED.fullmatch(text)
+    first, second = (_read(match[1]), _read(match[2])) if match else (None, None)
+    return first if first and second and first.value == second.value else None
 
 
 def numbers_in(text: str) -> list[Fraction]:
-    """Every number that is written in a text, in order."""
+    """Every number that is written in figures in a text, in order."""
     return [value for match in NUMBER.finditer(text[:2_000]) if (value := _value(match)[0]) is not None]
 
 
@@ -155,15 +171,42 @@ def same_number(answer: Number, reference: Number) -> bool:
     """Whether an answer has the reference's value and no conflicting unit.
 
     A reference with two or more decimals may be rounded, so an answer that rounds to it is right; any other reference
-    is exact. `25%` is 25 and 0.25; a bare 25 is not a bare 0.25.
+    is exact. `25%` is 25 and 0.25; a bare 25 is not a bare 0.25. 90 minutes are 1.5 hours.
     """
-    if not (answer.unit <= reference.unit or reference.unit <= answer.unit):
+    if answer.base and reference.base and answer.base != reference.base:
         return False
+    said = answer.value
+    if not (answer.unit <= reference.unit or reference.unit <= answer.unit):
+        if kinds(answer.unit) != kinds(reference.unit):
+            return False
+        said = said * factor(answer.unit) / factor(reference.unit)
+    return any(_equal(said * scale, reference) for scale in _scales(answer, reference))
+
+
+def _equal(value: Fraction, reference: Number) -> bool:
     places = reference.places or 0
     slack = Fraction(1, 2) / Fraction(10) ** places if places >= 2 else Fraction(0)
+    return abs(value - reference.value) <= slack
+
+
+def _scales(answer: Number, reference: Number) -> set[Fraction]:
     scales = {Fraction(1)}
     if answer.percent and not reference.percent:
         scales.add(Fraction(1, 100))
     if reference.percent and not answer.percent:
         scales.add(Fraction(100))
-    return any(abs(answer.value * scale - reference.value) <= slack for scale in scales)
+    return scales
+
+
+def near_miss(answer: Number, reference: Number) -> str | None:
+    """Why a difference may be one of writing and not of value, so that nobody should call the answer a mistake."""
+    if answer.unit != reference.unit and not (answer.unit and reference.unit):
+        scales = conversions(answer.unit) | {1 / scale for scale in conversions(reference.unit)}
+        if answer.value and any(_equal(answer.value * scale, reference) for scale in scales):
+            return "equal in another unit of the same kind"
+    for one, other in ((answer, reference), (reference, answer)):
+        if one.places == 3 and abs(one.value) < 1000 and _equal(one.value * 1000, replace(other, places=0)):
+            return "equal if its point marks thousands"
+        if one.places == 0 and other.places == 3 and one.value == other.value * 1000:
+            return "equal if its comma marks decimals"
+    return None

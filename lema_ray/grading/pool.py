@@ -13,9 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
 from lema_ray.grading.child import Child
-from lema_ray.grading.compare import Comparison, compare_exactly
-from lema_ray.grading.extract import Extracted, extract_answer
-from lema_ray.records import Grade, Question
+from lema_ray.grading.compare import Comparison, compare_exactly, why_not_symbolic
+from lema_ray.grading.extract import Extracted, extract_answer, mentions
+from lema_ray.grading.published import PUBLISHED
+from lema_ray.records import Grade, GradingMode, Question, Verdict
 
 Pair = tuple[str, str]
 
@@ -48,14 +49,20 @@ class GradingPool:
         """The ids of the processes that exist now."""
         return [child.pid for child in self._children if child.pid is not None]
 
-    def grade_all(self, items: Sequence[tuple[str, Question]]) -> list[Grade]:
+    def grade_all(self, items: Sequence[tuple[str, Question]], mode: GradingMode = "default") -> list[Grade]:
         """One grade per (solution text, question), in order. A comparison that hangs or crashes is one `unsure`."""
+        if mode != "default":
+            return [PUBLISHED[mode](text, question.reference) for text, question in items]
         found = [extract_answer(text, question.task, question.choices) for text, question in items]
-        decided = [_exactly(e, question) for e, (_, question) in zip(found, items, strict=True)]
+        decided = [_decided(e, text, question) for e, (text, question) in zip(found, items, strict=True)]
         pairs = [(e.answer or "", question.reference) for e, (_, question) in zip(found, items, strict=True)]
         slow = {pair: None for pair, done in zip(pairs, decided, strict=True) if done is None}
         compared = self._compare_all(list(slow))
         return [_grade(e, done or compared[pair]) for e, done, pair in zip(found, decided, pairs, strict=True)]
+
+    def compare(self, answer: str, reference: str) -> Comparison:
+        """One comparison by mathematics, in a process."""
+        return self._compare((answer, reference))
 
     def _compare_all(self, pairs: Sequence[Pair]) -> dict[Pair, Comparison]:
         if len(pairs) < 2 or len(self._children) == 1:
@@ -71,9 +78,23 @@ class GradingPool:
             self._idle.put(child)
 
 
-def _exactly(found: Extracted, question: Question) -> Comparison | None:
+def _decided(found: Extracted, text: str, question: Question) -> Comparison | None:
+    """`_exactly`, but a fault of ours in one row is that row's `unsure` and not the end of a batch."""
+    try:
+        return _exactly(found, text, question)
+    except (ArithmeticError, ValueError, LookupError, RecursionError, MemoryError) as error:
+        return Comparison("unsure", "error", f"{type(error).__name__} while comparing")
+
+
+def _exactly(found: Extracted, text: str, question: Question) -> Comparison | None:
     if found.answer is None:
-        return Comparison("wrong", "no_answer", "the text states no final answer")
+        mentioned = mentions(text, question.reference)
+        reason = "the text states no final answer" + (", but ends with the reference in it" if mentioned else "")
+        return Comparison("unsure" if mentioned else "wrong", "no_answer", reason)
+    exclaimed = found.answer.endswith("!") and found.rule != "boxed"  # "The answer is 24!" is no factorial
+    compared = compare_exactly(found.answer.rstrip("!"), question.reference, question.choices) if exclaimed else None
+    if compared and compared.verdict == "right":
+        return compared
     return compare_exactly(found.answer, question.reference, question.choices)
 
 
@@ -88,3 +109,10 @@ def shared_pool() -> GradingPool:
     pool = GradingPool()
     atexit.register(pool.close)
     return pool
+
+
+def second_comparison(answer: str, reference: str) -> Verdict:
+    """The verdict of mathematics alone, on an answer that `compare` may have decided by itself. For audits."""
+    if why_not_symbolic(answer, reference) is not None:
+        return "unsure"
+    return shared_pool().compare(answer, reference).verdict

@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from lema_ray.grading.compare import Comparison, normalise, value_side
+from lema_ray.grading.compare import Comparison, without_units
+from lema_ray.grading.intervals import same_form
 from lema_ray.grading.numbers import read_number
+from lema_ray.grading.spelling import normalise, value_side
 
 DIGITS = 40
 _IMAGINARY = re.compile(r"(?<=\d)i(?![a-z])")
@@ -91,6 +93,10 @@ def _differences(answer: Any, reference: Any) -> list[tuple[float, float]] | Non
     return differences
 
 
+def _rounded(differences: list[tuple[float, float]], reference: str) -> bool:
+    return len(differences) == 1 and differences[0][1] > 0 and _rounds_to(differences[0][0], reference)
+
+
 def _rounds_to(difference: float, reference: str) -> bool:
     number = read_number(reference)
     places = number.places if number else None
@@ -108,26 +114,26 @@ def compare_symbolically(answer: str, reference: str) -> Comparison:
     """The verdict of mathematics. `unsure` when a side cannot be parsed, or when two ways of comparing disagree."""
     from math_verify import verify
 
+    bare = without_units(answer, reference)
+    answer, reference = (answer, reference) if isinstance(bare, Comparison) else bare
     said, wanted = normalise(answer), normalise(reference)
-    said, wanted = value_side(said, wanted), value_side(wanted, said)
+    said, wanted = same_form(value_side(said, wanted), value_side(wanted, said))
     gold, target = _parse(wanted), _parse(said)
     if not gold or not target:
         return Comparison("unsure", "unparsed", f"could not parse the {'answer' if gold else 'reference'}")
-    verified = bool(verify(gold, target, allow_set_relation_comp=True, timeout_seconds=None))
     differences = _measure(target[0], gold[0])
+    if differences and min(relative for _, relative in differences) > _EDGE and not _rounded(differences, wanted):
+        return Comparison("wrong", "evaluated")  # apart wherever they were evaluated: nothing can make them equal
+    verified = bool(verify(gold, target, allow_set_relation_comp=True, timeout_seconds=None))
     if verified and _differ_in_case(said, wanted):
         return Comparison("unsure", "case", "equal but for the case of a variable")
     if differences is None:
         if not verified and _differ_in_kind(target[0], gold[0]):
             return Comparison("unsure", "kinds", "an inequality and a set that could not be compared")
         return Comparison("right" if verified else "wrong", "math_verify")
-    if len(differences) == 1 and differences[0][1] > 0 and _rounds_to(differences[0][0], wanted):
+    if _rounded(differences, wanted):
         return Comparison("right", "rounds_to_reference")
     relative = max(relative for _, relative in differences)
     if verified == (relative < 10.0 ** (5 - DIGITS)):
         return Comparison("right" if verified else "wrong", "math_verify")
-    if verified and relative > _EDGE and len(differences) == 1:
-        return Comparison(
-            "wrong", "evaluated", f"math-verify says equal, but the values differ by {relative:.0e} of them"
-        )
     return Comparison("unsure", "disagreement", f"math-verify: {verified}; relative difference {relative:.0e}")

@@ -100,7 +100,9 @@ def _pipeline(config: RunConfig, run: RunFolder, rows: int, progress: Any) -> tu
         stages.append(f"solutions {_short(writer.engine.model)}")
         dataset = _attempts(dataset, writer, config.seed, stages[-1], progress, paying, origin="written")
     dataset = _grades(dataset, config, progress)
-    work = partial(correct_question, recipes=[open_recipe(recipe) for recipe in config.recipes])
+    doubtful = config.recipe.doubtful_references == "correct"
+    recipes = [open_recipe(recipe) for recipe in config.recipes]
+    work = partial(correct_question, recipes=recipes, correct_doubtful=doubtful)
     dataset = engine_pool(
         dataset, config.corrector.engine, config.corrector.actors, work, "corrections", progress, paying
     )

@@ -176,7 +176,8 @@ class Flow:
                 for name, model in models.items():
                     for sampling, seconds in examine_model(pool, self.config, self.run, name, model).items():
                         took[name, sampling] = seconds
-            scores, _ = score_run(self.run, list(models), [s.name for s in self.config.evaluate.sampling], took)
+            samplings, modes = [s.name for s in self.config.evaluate.sampling], self.config.evaluate.also_graded_by
+            scores, _ = score_run(self.run, list(models), samplings, took, modes)
             return {"pass_at_1": {f"{s.model} {s.sampling}": round(s.pass_at_1, 4) for s in scores}}
 
         return self._stage("evaluate", work)

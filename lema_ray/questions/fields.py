@@ -22,6 +22,7 @@ USUAL: dict[str, tuple[str, ...]] = {
     "reference": ("reference", "answer", "final_answer", "answerKey", "Answer", "lSolutions", "target", "result"),
     "solution": ("solution", "rationale"),
     "level": ("level",),
+    "type": ("type", "subject", "perturbation_type"),
     "choices": ("choices", "options", "candidates", "question.choices"),
     "id": (),
 }
@@ -121,6 +122,7 @@ class FieldMap:
             solution=tidy_solution(solution) if solution else None,
             level=self.find(row, "level"),
             choices=choices,
+            type=self.find(row, "type"),
         )
 
     def _raw_reference(self, row: Row, solution: str | None) -> str:

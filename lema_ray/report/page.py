@@ -14,7 +14,9 @@ from typing import Any
 
 import yaml
 
+from lema_ray.audit import WHY, Audit
 from lema_ray.evaluation import Comparison, evaluation_files, read_scores
+from lema_ray.grading.pool import second_comparison
 from lema_ray.records import GradedQuestion
 from lema_ray.report.charts import interval_axis, loss_chart
 from lema_ray.report.formats import count, duration, flatten, p_value, percent, points
@@ -32,6 +34,7 @@ REASONS = {
     "prefix_changed": "steps before the wrong one were rewritten",
     "no_change": "the revision says the same as the attempt",
     "wrong_answer": "the revision's answer is graded wrong",
+    "doubtful_reference": "most attempts agree on another answer than the reference (lema review)",
     "unsure_answer": "the grader could not tell whether the revision is right",
     "too_long": "longer than training takes; cutting it would lose the answer",
 }
@@ -67,7 +70,7 @@ def gather(run: RunFolder) -> dict[str, Any]:
     config_text = run.read_text("config.yaml") if run.exists("config.yaml") else None
     config = yaml.safe_load(config_text) if config_text else {}
     manifest = run.manifest
-    funnel, gallery = _collected(run, int(config.get("seed") or 0))
+    funnel, gallery, audit = _collected(run, int(config.get("seed") or 0))
     return {
         "name": config.get("name") or run.root.rstrip("/").rsplit("/", 1)[-1],
         "config_text": config_text,
@@ -79,6 +82,8 @@ def gather(run: RunFolder) -> dict[str, Any]:
         "wrong_steps": wrong_step_rows(funnel) if funnel else [],
         "examples": gallery.cards() if gallery else [],
         "reasons": REASONS,
+        "audit": audit,
+        "why": WHY,
         **_stages(manifest.get("stages", {})),
         **_models(run),
         "tiles": tiles(funnel, manifest.get("stages", {})),
@@ -195,14 +200,16 @@ def _arm(counts: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _collected(run: RunFolder, seed: int) -> tuple[Funnel | None, Gallery | None]:
+def _collected(run: RunFolder, seed: int) -> tuple[Funnel | None, Gallery | None, Audit | None]:
     if not run.files("collected", suffix=".parquet"):
-        return None, None
-    funnel, gallery = Funnel(), Gallery(seed)
+        return None, None, None
+    funnel, gallery, audit = Funnel(), Gallery(seed), Audit(seed)
     for graded in run.read_records(GradedQuestion, "collected"):
         funnel.add(graded)
         gallery.add(graded)
-    return funnel, gallery
+        audit.add(graded)
+    audit.compare_again(second_comparison)
+    return funnel, gallery, audit
 
 
 def _losses(run: RunFolder) -> dict[str, list[dict[str, float]]]:

@@ -45,7 +45,7 @@ def test_the_hand_written_cases_without_a_false_acceptance(shared_data: Path, po
     ]
     assert not failures
     unsure = {case["category"] for case, grade in zip(cases, grades, strict=True) if grade.verdict == "unsure"}
-    assert unsure <= {"hostile"}
+    assert unsure <= {"hostile", "no_answer"}
 
 
 def test_agreement_with_every_verdict_on_real_model_solutions(shared_data: Path, pool: GradingPool) -> None:

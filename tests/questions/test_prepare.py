@@ -41,7 +41,12 @@ def test_duplicates_are_merged_and_everything_is_counted(tmp_path: Path) -> None
     )
     test = write(tmp_path / "b.jsonl", [row("Exam?"), row("Exam?")])
     run = RunFolder(str(tmp_path / "run"))
-    report = prepare_questions(QuestionsConfig(train=train, test=test), run)
+    with pytest.raises(
+        QuestionError, match=r"(?s)1 questions come again.*a\.jsonl:3: the reference is '2', but was '1'"
+    ):
+        prepare_questions(QuestionsConfig(train=train, test=test), run)
+    config = QuestionsConfig(train=train, test=test, conflicts="drop")
+    report = prepare_questions(config, run)
     assert texts(run, "train") == ["One?", "Two?", "Three?"]
     assert texts(run, "test") == ["Exam?"]
     counts = json.loads(json.dumps(asdict(report)))
@@ -56,7 +61,7 @@ def test_duplicates_are_merged_and_everything_is_counted(tmp_path: Path) -> None
         ("questions", "a.jsonl:3", "conflicting_duplicate"),
         ("questions", "a.jsonl:4", "no_text"),
     ]
-    again = prepare_questions(QuestionsConfig(train=train, test=test), RunFolder(str(tmp_path / "again")))
+    again = prepare_questions(config, RunFolder(str(tmp_path / "again")))
     assert again.train.fingerprint == fingerprint
 
 
