@@ -94,11 +94,11 @@ async def test_doubtful_references_are_kept_from_the_corrector() -> None:
         asked.append(messages)
         raise AssertionError("nothing should be asked")
 
-    recipe = open_recipe(RecipeConfig())
-    kept = await correct_question(DOUBTFUL, corrector, recipe=recipe)  # type: ignore[arg-type]
+    recipes = [open_recipe(RecipeConfig())]
+    kept = await correct_question(DOUBTFUL, corrector, recipes=recipes)  # type: ignore[arg-type]
     assert not asked and [drop.reason for drop in kept.drops] == ["doubtful_reference"]
     with pytest.raises(AssertionError, match="nothing should be asked"):
-        await correct_question(DOUBTFUL, corrector, recipe=recipe, correct_doubtful=True)  # type: ignore[arg-type]
+        await correct_question(DOUBTFUL, corrector, recipes=recipes, correct_doubtful=True)  # type: ignore[arg-type]
 
 
 def source(path: Path, **row: str) -> SourceConfig:

@@ -31,7 +31,7 @@ def test_help_lists_every_command() -> None:
 
 def test_the_commands_of_the_readme_exist() -> None:
     commands = {c.name or c.callback.__name__ for c in app.registered_commands}
-    assert set(re.findall(r"\blema (\w+)", README)) <= commands
+    assert set(re.findall(r"\blema ([\w-]+)", README)) <= {c.replace("_", "-") for c in commands}
     targets = set(re.findall(r"^([\w-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"^make ([\w-]+)", README, re.MULTILINE)) <= targets
     for path in re.findall(r"(?:jobs|docs|benchmarks)/[\w/.-]+\.\w+", README):
