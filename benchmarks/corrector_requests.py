@@ -1,9 +1,10 @@
 """Requests through our engine (limiter, retries, paid log) against the bare openai client, at a fixed latency.
 
-    .venv/bin/python benchmarks/corrector_requests.py [concurrency] [latency] [waves]
+    .venv/bin/python benchmarks/corrector_requests.py [concurrency] [latency] [seconds]
 
 Both sides send the same corrections to a `lema fault-server` of its own process, from one asyncio loop, with as many in
-flight; both use the client's aiohttp transport. The ideal is concurrency / latency. CPU is of the client process alone.
+flight; both use the client's aiohttp transport. Calls start spread over one latency, so that the server's own work does
+not come all at once. The ideal is concurrency / latency. CPU is of the client process alone.
 """
 
 import asyncio
@@ -29,25 +30,32 @@ MODEL = "rule-based-teacher"
 Ask = Callable[[int], Awaitable[object]]
 
 
-async def timed(name: str, ask: Ask, concurrency: int, latency: float, waves: int) -> None:
+async def timed(name: str, ask: Ask, concurrency: int, latency: float, seconds: float) -> None:
     """Keep `concurrency` calls in flight; print the rate over the ideal, and CPU per request."""
+    answered = 0
 
-    async def worker(first: int) -> None:
-        for wave in range(waves):
-            await ask(first + wave * concurrency)
+    async def worker(number: int) -> None:
+        nonlocal answered
+        await asyncio.sleep(latency * number / concurrency)
+        while True:
+            await ask(number)
+            number += concurrency
+            answered += 1
 
-    # Connections are opened, and the limiter's concurrency has grown, before the clock starts.
-    await asyncio.gather(*(ask(n) for n in range(concurrency)))
-    await asyncio.gather(*(ask(n) for n in range(concurrency)))
-    start, cpu = time.monotonic(), time.process_time()
-    await asyncio.gather(*(worker(n + 10**6) for n in range(concurrency)))
-    seconds, used = time.monotonic() - start, time.process_time() - cpu
-    calls = concurrency * waves
-    ratio = calls / seconds / (concurrency / latency)
-    print(f"{name:<24}{calls / seconds:>8.1f}/s{ratio:>8.3f} of ideal{1000 * used / calls:>8.2f} ms CPU a request")
+    workers = [asyncio.create_task(worker(n)) for n in range(concurrency)]
+    # Connections are open, and the limiter's concurrency has grown, when the clock starts.
+    await asyncio.sleep(3 * latency)
+    before, start, cpu = answered, time.monotonic(), time.process_time()
+    await asyncio.sleep(seconds)
+    calls, took, used = answered - before, time.monotonic() - start, time.process_time() - cpu
+    for one in workers:
+        one.cancel()
+    await asyncio.gather(*workers, return_exceptions=True)
+    ratio = calls / took / (concurrency / latency)
+    print(f"{name:<24}{calls / took:>8.1f}/s{ratio:>8.3f} of ideal{1000 * used / calls:>8.2f} ms CPU a request")
 
 
-async def main(concurrency: int, latency: float, waves: int, url: str) -> None:
+async def main(concurrency: int, latency: float, seconds: float, url: str) -> None:
     """Both sides, one after the other."""
     attempt = "Step 1: I guess it is 7 + 1 = 8.\nThe answer is 8."
     prompts = [correction_prompt(problem.question, attempt) for problem in generate(500, 5)]
@@ -67,18 +75,18 @@ async def main(concurrency: int, latency: float, waves: int, url: str) -> None:
         return await paid.for_row(str(number))(prompts[number % len(prompts)], Sampling(0.0, max_tokens=200))
 
     for _ in range(2):
-        await timed("bare openai client", ask_bare, concurrency, latency, waves)
-        await timed("our engine", ask_ours, concurrency, latency, waves)
+        await timed("bare openai client", ask_bare, concurrency, latency, seconds)
+        await timed("our engine", ask_ours, concurrency, latency, seconds)
     await engine.close()
     await bare.close()
 
 
 if __name__ == "__main__":
-    chosen = [*sys.argv[1:], *("64", "5.0", "6")[len(sys.argv) - 1 :]]
+    chosen = [*sys.argv[1:], *("64", "5.0", "30")[len(sys.argv) - 1 :]]
     command = [sys.executable, "-m", "lema_ray.cli", "fault-server", "--latency-s", chosen[1]]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as server:
         assert server.stdout
         try:
-            asyncio.run(main(int(chosen[0]), float(chosen[1]), int(chosen[2]), server.stdout.readline().split()[-1]))
+            asyncio.run(main(int(chosen[0]), float(chosen[1]), float(chosen[2]), server.stdout.readline().split()[-1]))
         finally:
             server.terminate()

@@ -1,6 +1,7 @@
 """Clients that share a limiter, against servers that enforce a true limit: how much of it is used, how many 429s.
 
     .venv/bin/python benchmarks/limiter.py [seconds]
+    .venv/bin/python benchmarks/limiter.py [seconds] [clients]      with Ray: one actor a client, one for the limiter
 
 Each case is a `lema fault-server` process with a limit over any 60 s, and 1, 4 or 16 engines of one process that lease
 from one limiter, told of that limit. All cases run at the same time: they mostly wait. Goodput is what was answered,
@@ -91,6 +92,39 @@ def line(kind: str, limit: int, clients: int, seconds: float, used: int, stats: 
     return f"{kind:<10}{limit:>9,}{clients:>9}{goodput:>10.3f}{most:>10,}{refused:>9.2%}{stats['requests']:>10,}"
 
 
+def with_ray(seconds: float, clients: int) -> None:
+    """The same with the limiter in its actor and each client in an actor of its own."""
+    import tempfile
+
+    import ray
+
+    from lema_ray.on_ray.limiter import Endpoint, Limiters, shared_leases
+    from lema_ray.runs import RunFolder
+
+    kind, limit = CASES[0]
+    with ExitStack() as stack:
+        url = serve(kind, limit, stack)
+        spec = OpenAISpec(model="rule-based-teacher", base_url=url, limits=LimitsConfig(requests_per_minute=limit))
+        ray.init(num_cpus=clients + 1, include_dashboard=False, log_to_driver=False)
+        endpoint, run = Endpoint(spec, clients), RunFolder(tempfile.mkdtemp())
+        limiters = ray.remote(num_cpus=0)(Limiters).remote(run, [endpoint], Budget())
+
+        class Client:
+            async def ready(self) -> None:
+                self.engine = OpenAIEngine(spec, shared_leases(limiters, spec))
+                await self.engine.start()
+
+            async def work(self, first: int, seconds: float) -> int:
+                return await client(self.engine, first, time.monotonic() + seconds)
+
+        actors = [ray.remote(num_cpus=1)(Client).remote() for _ in range(clients)]
+        ray.get([actor.ready.remote() for actor in actors])
+        used = sum(ray.get([actor.work.remote(40 * i, seconds) for i, actor in enumerate(actors)]))
+        stats = json.load(urllib.request.urlopen(url.replace("/v1", "/stats")))
+        print(line(kind, limit, clients, seconds, used, stats))
+        ray.shutdown()
+
+
 async def main(seconds: float) -> None:
     """All cases at once."""
     with ExitStack() as stack:
@@ -102,4 +136,8 @@ async def main(seconds: float) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(float(sys.argv[1]) if len(sys.argv) > 1 else 180.0))
+    chosen_seconds = float(sys.argv[1]) if len(sys.argv) > 1 else 180.0
+    if len(sys.argv) > 2:
+        with_ray(chosen_seconds, int(sys.argv[2]))
+    else:
+        asyncio.run(main(chosen_seconds))

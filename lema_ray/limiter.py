@@ -18,6 +18,9 @@ from lema_ray.rates import Concurrency, Meter
 
 IDLE_S = 2.0
 """A client that has not asked for so long has no claim to a share."""
+HEARTBEAT_S = 5.0
+"""How often a client with open leases is heard of."""
+DEAD_S = 4 * HEARTBEAT_S
 LONGEST_PAUSE_S = 120.0
 
 
@@ -75,15 +78,15 @@ class _Open:
 
 @dataclass
 class Limiter:
-    """The limits of one endpoint. `budget` is shared by all endpoints of a run; `lease_s` is when a lease is lost."""
+    """The limits of one endpoint. `budget` is shared by all endpoints of a run."""
 
     limits: LimitsConfig
     concurrency: int
-    lease_s: float
     budget: Budget
     clock: Callable[[], float]
     _open: dict[int, _Open] = field(default_factory=dict)
     _clients: dict[str, float] = field(default_factory=dict)
+    _seen: dict[str, float] = field(default_factory=dict)
     _full: bool = False
     _paused_until: float = 0.0
     _throttled: int = 0
@@ -102,7 +105,7 @@ class Limiter:
 
     def exchange(self, client: str, settled: Sequence[Settled], wants: Sequence[Want]) -> Grant:
         """Take note of what became of leases, and lease as many of `wants`, in order, as may be sent now."""
-        now = self.clock()
+        now = self._seen[client] = self.clock()
         self._full = len(self._open) >= 0.8 * int(self.slots.limit)
         for one in settled:
             self._settle(one, now)
@@ -168,6 +171,9 @@ class Limiter:
         if lease:
             self.budget.release(lease.want.cost, lease.want.input_tokens + lease.want.output_tokens)
             self._release(settled, lease, now)
+        else:  # of a limiter that died, or of a client that was silent for long
+            for name in self.meters.keys() & {"output", "tokens"}:
+                self.meters[name].add(settled.output_tokens, now)
         self.budget.spend(settled.cost, settled.input_tokens + settled.output_tokens)
         self._adapt(settled, now, now - lease.at if lease else 0.0)
 
@@ -219,11 +225,13 @@ class Limiter:
 
     def _lose(self, now: float) -> None:
         """Leases of clients that died: what they might have used counts as used."""
-        for number, lease in list(self._open.items()):
-            if now - lease.at < self.lease_s:
-                break
+        dead = {client for client, seen in self._seen.items() if now - seen > DEAD_S}
+        if not dead:
+            return
+        for number, lease in [(n, one) for n, one in self._open.items() if one.client in dead]:
             want = lease.want
             self._settle(Settled(number, "failed", want.input_tokens, want.output_tokens, want.cost), now)
+        self._seen = {client: seen for client, seen in self._seen.items() if client not in dead}
 
     def state(self) -> dict[str, Any]:
         """What a limiter that takes this one's place has to know, as JSON."""

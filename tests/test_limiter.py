@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from lema_ray.config import LimitsConfig
 from lema_ray.cost import Budget
-from lema_ray.limiter import Grant, Limiter, Settled, Told, Want
+from lema_ray.limiter import HEARTBEAT_S, Grant, Limiter, Settled, Told, Want
 
 
 class World:
@@ -25,9 +25,12 @@ class World:
         self.limiter = self.fresh()
 
     def fresh(self) -> Limiter:
-        return Limiter(self.limits, self.concurrency, 300.0, self.budget, lambda: self.now)
+        return Limiter(self.limits, self.concurrency, self.budget, lambda: self.now)
 
     def send(self, client: str, wants: list[Want], rng: Random, latency: float) -> Grant:
+        for other, seen in list(self.limiter._seen.items()):
+            if self.now - seen > HEARTBEAT_S:
+                self.limiter.exchange(other, [], [])
         grant = self.limiter.exchange(client, self.answers(), wants)
         for lease, want in zip(grant.leases, wants, strict=False):
             at = self.now + rng.choice((0.0, 1.0))  # on its way to the endpoint
@@ -188,10 +191,21 @@ def test_clients_that_come_later_get_their_share() -> None:
 def test_the_leases_of_a_dead_client_come_back() -> None:
     world = World(LimitsConfig(), concurrency=2)
     assert len(world.limiter.exchange("dead", [], [Want()] * 5).leases) == 2
-    world.now += 299
+    world.now += 19
     assert not world.limiter.exchange("b", [], [Want()]).leases
     world.now += 2
     assert world.limiter.exchange("b", [], [Want()]).leases
+
+
+def test_a_client_that_is_heard_of_keeps_its_leases() -> None:
+    world = World(LimitsConfig(), concurrency=2)
+    leases = world.limiter.exchange("waits", [], [Want(1, 7)] * 2).leases
+    for _ in range(100):
+        world.now += 10
+        world.limiter.exchange("waits", [], [])
+        assert not world.limiter.exchange("b", [], [Want()]).leases
+    world.limiter.exchange("waits", [Settled(leases[0], "ok")], [])
+    assert len(world.limiter.exchange("b", [], [Want()] * 2).leases) == 1
 
 
 def test_the_budget_is_never_passed_and_says_when_it_is_reached() -> None:

@@ -95,7 +95,10 @@ class TeacherServer:
 
     async def chat(self, http: Request) -> Response:
         """One chat completion, or one of the things that go wrong."""
-        outcome, response = await self._respond(http)
+        try:
+            outcome, response = await self._respond(http)
+        except asyncio.CancelledError:
+            return error(503, "server_error", "The server is shutting down.")
         self.outcomes[outcome] += 1
         if self.options.rate_headers:
             response.headers.update(self.limit.headers())

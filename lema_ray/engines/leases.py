@@ -10,12 +10,13 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from lema_ray.cost import Budget
 from lema_ray.engines import EngineUnavailable, RequestRefused
-from lema_ray.limiter import Grant, Limiter, Settled, Want
+from lema_ray.limiter import HEARTBEAT_S, Grant, Limiter, Settled, Want
 from lema_ray.rates import SLACK_S
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class Leases:
         self._client = uuid.uuid4().hex
         self._waiting: deque[_Waiting] = deque()
         self._settled: list[Settled] = []
+        self._open = 0
         self._news = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
@@ -58,6 +60,7 @@ class Leases:
     def settle(self, settled: Settled) -> None:
         """Say what became of a lease; the limiter hears it within `PAUSE_S`."""
         self._settled.append(settled)
+        self._open -= 1
         self._wake()
 
     @property
@@ -80,7 +83,9 @@ class Leases:
 
     async def _run(self) -> None:
         while True:
-            await self._news.wait()
+            with suppress(TimeoutError):
+                # With leases open the limiter has to hear that we live.
+                await asyncio.wait_for(self._news.wait(), HEARTBEAT_S if self._open > 0 else None)
             await asyncio.sleep(PAUSE_S)
             self._news.clear()
             try:
@@ -101,6 +106,7 @@ class Leases:
         grant = await self._exchange(self._client, settled, [w.want for w in asked])
         late = time.monotonic() - began > SLACK_S / 2
         for waiting, lease in zip(asked, grant.leases, strict=False):
+            self._open += 1
             self._hand_out(waiting, lease, late)
         self._waiting = deque(w for w in self._waiting if not w.lease.done())
         if grant.stop is not None:
@@ -128,10 +134,10 @@ class Leases:
 
 
 def limiter_for(spec: OpenAISpec, concurrency: int, budget: Budget) -> Limiter:
-    """A limiter that knows nothing yet. A batch's requests are all open at once, and for as long as a day."""
+    """A limiter that knows nothing yet. A batch's requests are all open at once."""
     if spec.batch is None:
-        return Limiter(spec.limits, concurrency, spec.timeout_s + 30.0, budget, time.time)
-    limiter = Limiter(spec.limits, 10**9, 26 * 3600.0, budget, time.time)
+        return Limiter(spec.limits, concurrency, budget, time.time)
+    limiter = Limiter(spec.limits, 10**9, budget, time.time)
     limiter.slots.limit = 10.0**9
     return limiter
 

@@ -1,5 +1,6 @@
 """A collect against a paid endpoint, killed in the middle: what was received is not asked for again."""
 
+import contextlib
 import json
 import os
 import signal
@@ -9,6 +10,7 @@ import time
 import urllib.request
 from pathlib import Path
 
+import psutil
 import pytest
 import yaml
 from on_ray_config import small
@@ -35,14 +37,29 @@ def sent(url: str) -> int:
     return int(json.load(urllib.request.urlopen(url.replace("/v1", "/stats")))["requests"])
 
 
+def corrector_run(tmp_path: Path, url: str, **actors: object) -> tuple[Path, RunFolder]:
+    engine = {"type": "openai", "model": "rule-based-teacher", "base_url": url, "concurrency": IN_FLIGHT}
+    engine["prices"] = {"input_per_million": 2.5, "output_per_million": 10.0}
+    changes = {"questions": {"train": {"source": "word_problems", "count": 400, "seed": 1}}, "ray": {"num_cpus": 4}}
+    config = tmp_path / "run.yaml"
+    config.write_text(yaml.safe_dump(small(tmp_path, corrector={"engine": engine, **actors}, **changes)))
+    return config, RunFolder(f"{tmp_path}/small")
+
+
+def stop(driver: subprocess.Popen[bytes]) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(driver.pid, signal.SIGKILL)
+
+
+def engine_actors(driver: subprocess.Popen[bytes]) -> list[psutil.Process]:
+    """The processes that hold the engines of the driver's own cluster."""
+    found = psutil.Process(driver.pid).children(recursive=True)
+    return [p for p in found if "EnginePool" in " ".join(p.cmdline())]
+
+
 def test_a_killed_run_pays_for_one_pass_and_what_was_in_flight(tmp_path: Path) -> None:
     with running(ServerOptions(latency_s=0.3)) as url:
-        engine = {"type": "openai", "model": "rule-based-teacher", "base_url": url, "concurrency": IN_FLIGHT}
-        engine["prices"] = {"input_per_million": 2.5, "output_per_million": 10.0}
-        changes = {"questions": {"train": {"source": "word_problems", "count": 400, "seed": 1}}, "ray": {"num_cpus": 4}}
-        config = tmp_path / "run.yaml"
-        config.write_text(yaml.safe_dump(small(tmp_path, corrector={"engine": engine}, **changes)))
-        run = RunFolder(f"{tmp_path}/small")
+        config, run = corrector_run(tmp_path, url)
         for kill_after in (40, 120):
             killed = collect(config)
             deadline = time.monotonic() + 120
@@ -55,12 +72,38 @@ def test_a_killed_run_pays_for_one_pass_and_what_was_in_flight(tmp_path: Path) -
         assert run.stage("collect") is None
         assert collect(config).wait(timeout=240) == 0
         requests = sent(url)
+    check_one_pass(run, requests, kills=2)
+
+
+def check_one_pass(run: RunFolder, requests: int, kills: int) -> None:
+    """Every question once, every completion once, and no more requests than could not be avoided."""
     rows = list(run.read_records(GradedQuestion, "collected"))
     total = sum(map(Counted.of, rows), Counted())
     one_pass = total.corrections + total.drops
     assert len(rows) == len({r.question.id for r in rows}) == 400 and one_pass > 200
-    assert one_pass <= requests <= one_pass + 2 * IN_FLIGHT
+    assert one_pass <= requests <= one_pass + kills * IN_FLIGHT
     paid = list(read_paid(run))
     assert len(paid) == len({p.key for p in paid}) == one_pass, "each is in the log once"
     assert total.prompt_tokens >= sum(p.completion.prompt_tokens for p in paid) > 0
     assert total.cost == pytest.approx(sum(p.completion.cost for p in paid))
+
+
+def test_killed_engine_actors_come_back_to_what_they_had_received(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    with running(ServerOptions(latency_s=0.3)) as url:
+        config, run = corrector_run(tmp_path, url)
+        driver, killed = collect(config), 0
+        request.addfinalizer(lambda: stop(driver))
+        for kill_after in (30, 90, 150):
+            deadline = time.monotonic() + 120
+            while sent(url) < kill_after:
+                assert driver.poll() is None and time.monotonic() < deadline
+                time.sleep(0.05)
+            for actor in engine_actors(driver):
+                with contextlib.suppress(psutil.NoSuchProcess):
+                    actor.kill()
+                    killed += 1
+        assert driver.wait(timeout=240) == 0 and killed >= 3
+        requests = sent(url)
+    check_one_pass(run, requests, kills=3)
