@@ -19,10 +19,9 @@ from lema_ray.steps import join_steps, split_steps
 
 def rows_of(graded: GradedQuestion, correction: Correction, options: LemmaOptions) -> list[TrainingExample]:
     """The row of one correction; none when the parts leave its kind out."""
-    attempt = _attempt(graded, correction)
-    origin = "injected" if attempt.origin == "injected" else "sampled"
-    if correction.strategy not in options.parts or origin not in options.parts:
+    if not _is_wanted(graded, correction, options):
         return []
+    attempt = _attempt(graded, correction)
     first = _failed_before(graded, correction, options)
     spans = [*(_spans(graded, first, options, with_rest=False) if first else ()), *_spans(graded, correction, options)]
     text = spans[0].text.lstrip()
@@ -37,6 +36,11 @@ def rows_of(graded: GradedQuestion, correction: Correction, options: LemmaOption
             correction_id=correction.id,
         )
     ]
+
+
+def _is_wanted(graded: GradedQuestion, correction: Correction, options: LemmaOptions) -> bool:
+    origin = "injected" if _attempt(graded, correction).origin == "injected" else "sampled"
+    return correction.strategy in options.parts and origin in options.parts
 
 
 def _attempt(graded: GradedQuestion, correction: Correction) -> Attempt:
@@ -72,6 +76,7 @@ def _failed_before(graded: GradedQuestion, correction: Correction, options: Lemm
         for other in graded.corrections
         if other.strategy == "fresh"
         and other.recipe == correction.recipe
+        and _is_wanted(graded, other, options)
         and checks.plain(_start(graded, other).kept) != begun
     )
     return min(others, key=lambda other: content_id(correction.id, other.id), default=None)

@@ -286,6 +286,7 @@ async def test_some_rows_doubt_twice() -> None:
     alike = GradedQuestion(QUESTION, same.attempts, (await recipe.correct(same, Corrector(), None)).corrections)
     assert len(alike.corrections) == 4 and text_of(recipe, alike, alike.corrections[0]).count("Step 1") == 1
     assert "Hmm" not in text_of(lemma(several=0.0), whole, fix)
+    assert "Hmm" not in text_of(lemma(several=1.0, parts=[p for p in PARTS if p != "fresh"]), whole, fix)
     assert "Hmm" not in text_of(lemma(several=1.0, parts=[p for p in PARTS if p != "several"]), whole, fix)
 
 
