@@ -46,12 +46,12 @@ def step_exists(wrong_step: int, steps: Sequence[str]) -> bool:
 
 def differs(revision: str, attempt: str) -> bool:
     """The revision says something else than the attempt."""
-    return _plain(revision) != _plain(attempt)
+    return plain(revision) != plain(attempt)
 
 
 def keeps_prefix(kept: Sequence[str], steps: Sequence[str]) -> bool:
     """Steps that the corrector repeated before the wrong one are the attempt's own."""
-    return [_plain(step) for step in kept] == [_plain(step) for step in steps[: len(kept)]]
+    return [plain(step) for step in kept] == [plain(step) for step in steps[: len(kept)]]
 
 
 def mentions_reference(text: str, question: str) -> bool:
@@ -87,7 +87,7 @@ def asserts_answer(doubt: str, work: Sequence[str], reference: str, known: str) 
     return False
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text without step labels, white space and case, for comparison."""
     unlabelled = _LABEL.sub("", text)
     return re.sub(r"\s+", "", unlabelled).casefold()

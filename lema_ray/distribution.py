@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from lema_ray.records import GradedQuestion
+from lema_ray.records import Analysis, Dropped, GradedQuestion
 from lema_ray.statistics import proportion_interval
 from lema_ray.taxonomy import OTHER, Taxonomy
 
@@ -42,6 +42,9 @@ class Distribution:
     steps: Counter[tuple[str, int]] = field(default_factory=Counter)
     failed: Counter[tuple[str, str]] = field(default_factory=Counter)
     unknown: Counter[str] = field(default_factory=Counter)
+    requests: int = 0
+    tokens: int = 0
+    cost: float = 0.0
 
     def add(self, graded: GradedQuestion) -> None:
         """Count one analysed question; mistakes that a model made on purpose are not its own and are left out."""
@@ -55,7 +58,13 @@ class Distribution:
             self.steps[model, one.wrong_step + 1] += 1
             if one.error_type == OTHER and (one.label in self.unknown or len(self.unknown) < UNKNOWN_KEPT):
                 self.unknown[one.label or "(none given)"] += 1
-        for drop in (d for d in graded.drops if d.stage == "analysis" and d.id in made_by):
+        dropped = [d for d in graded.drops if d.stage == "analysis"]
+        replies: list[Analysis | Dropped] = [*graded.analyses, *dropped]
+        for paid in replies:
+            self.requests += paid.requests
+            self.tokens += paid.prompt_tokens + paid.completion_tokens
+            self.cost += paid.cost
+        for drop in (d for d in dropped if d.id in made_by):
             self.failed[made_by[drop.id], drop.reason] += 1
 
     def shares(self, side: str, codes: Sequence[str]) -> Iterator[TypeShare]:
@@ -97,6 +106,7 @@ def to_json(counted: Distribution, taxonomy: Taxonomy) -> dict[str, Any]:
     pairs = [(a, b) for i, a in enumerate(models) for b in models[i + 1 :]]
     return {
         "taxonomy": taxonomy.name,
+        "spent": {"requests": counted.requests, "tokens": counted.tokens, "cost": counted.cost},
         "shares": shares,
         "wrong_steps": [{"model": m, "step": s, "count": n} for (m, s), n in sorted(counted.steps.items())],
         "failed": [{"model": m, "reason": r, "count": n} for (m, r), n in sorted(counted.failed.items())],
@@ -107,7 +117,9 @@ def to_json(counted: Distribution, taxonomy: Taxonomy) -> dict[str, Any]:
 
 def to_markdown(data: dict[str, Any]) -> str:
     """`to_json`'s data as tables: a row per type, a column per group."""
-    parts = [f"# Error types ({data['taxonomy']})", "Share of mistakes (count; per 100 attempts)."]
+    spent = data["spent"]
+    paid = f"{spent['requests']:,} requests, {spent['tokens']:,} tokens, cost {spent['cost']:,.2f}."
+    parts = [f"# Error types ({data['taxonomy']})", f"Share of mistakes (count; per 100 attempts). {paid}"]
     parts += [f"## By {side}\n\n{_table(shares)}" for side, shares in data["shares"].items() if shares]
     if data["differ_p"]:
         lines = [f"- {a} and {b}: p = {_p(one['p_value'])}" for one in data["differ_p"] for a, b in [one["models"]]]

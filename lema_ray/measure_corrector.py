@@ -8,12 +8,13 @@ import tempfile
 from contextlib import ExitStack
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from lema_ray.analysis import Analyzer
 from lema_ray.config import ConfigError, EngineSpec, OpenAISpec, RunConfig
 from lema_ray.engines import open_engine
 from lema_ray.labelled import Labelled, read_labelled
-from lema_ray.score_corrector import Judged, by_source, judge_all, to_markdown
+from lema_ray.score_corrector import Judged, by_source, judge_all
 
 
 def measure_corrector(config: RunConfig, files: list[Path], limit: int | None, out: Path | None) -> str:
@@ -44,3 +45,31 @@ def _judged(spec: EngineSpec, rows: list[Labelled], analyzer: Analyzer) -> list[
             log = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="lema-")), "corrector.log")
             spec = stack.enter_context(launched(spec, log))
         return asyncio.run(ask(spec))
+
+
+def to_markdown(found: dict[str, dict[str, Any]]) -> str:
+    """The scores as a table, a row per source."""
+    heads = ("source", "wrong: found", "within 1", "early/late/none", "one guess", "right: left alone", "F1")
+    lines = ["| " + " | ".join((*heads, "type macro-F1", "ECE", "unreadable")) + " |", "|---" * (len(heads) + 3) + "|"]
+    for source, one in found.items():
+        cells = (
+            source,
+            _shown(one["wrong"]),
+            _shown(one["wrong_within_1"]),
+            f"{one['too_early']}/{one['too_late']}/{one['called_right']}",
+            str(one["always_one_step"]),
+            _shown(one["right"]),
+            "-" if one["f1"] is None else f"{100 * one['f1']:.1f}",
+            f"{one['types']['macro_f1']:.2f} ({one['types']['accuracy']['rows']:.0f})" if one["types"] else "-",
+            f"{one['calibration']['expected_error']:.2f}" if one["calibration"] else "-",
+            ", ".join(f"{reason} {n}" for reason, n in one["failed"].items()) or "0",
+        )
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _shown(share: dict[str, float] | None) -> str:
+    if share is None:
+        return "-"
+    low, high = (f"{100 * share[end]:.0f}" for end in ("low", "high"))
+    return f"{share['hits']:.0f}/{share['rows']:.0f} = {share['share']:.1%} ({low} to {high})"

@@ -48,10 +48,22 @@ def test_a_dry_run_shows_config_plan_and_prompts_and_makes_nothing(tmp_path: Pat
     assert not (tmp_path / "runs").exists()
 
 
+def test_a_dry_run_shows_every_method_and_its_largest_number_of_requests(tmp_path: Path, config: dict) -> None:
+    options = {"inject": 2, "smoother": "none"}
+    config |= {"recipe": {"name": "lemma", "options": options}, "more_recipes": [{"name": "lema"}]}
+    result = lema("run", write(tmp_path, config), "--dry-run", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    # Two mistakes, each analysed and corrected twice; two made on purpose, each written, analysed and corrected twice.
+    assert "corrections lemma" in result.stdout and "0 - 14" in result.stdout
+    assert "corrections lema " in result.stdout and "Incorrect Step" in result.stdout
+
+
 @pytest.mark.parametrize(
     ("change", "complaint"),
     [
         ({"recipe": {"name": "lemma2"}}, "lemma2"),
+        ({"recipe": {"name": "lemma", "options": {"smooth": True}}}, "recipe.options.smooth"),
+        ({"recipe": {"name": "lemma", "analysis": {"taxonomy": "mine.yaml"}}}, "mine.yaml"),
         ({"students": [{"engine": {"type": "vlm"}}]}, "engine"),
         ({"questions": {"train": {"source": "files", "path": "none.jsonl"}}}, "none.jsonl"),
         ({"questions": {"train": {"source": "files", "path": "bad.jsonl"}}}, "line 2"),
@@ -62,7 +74,7 @@ def test_a_dry_run_shows_config_plan_and_prompts_and_makes_nothing(tmp_path: Pat
             "127.0.0.1:9",
         ),
     ],
-    ids=["recipe", "engine", "file", "line", "field", "model", "endpoint"],
+    ids=["recipe", "option", "taxonomy", "engine", "file", "line", "field", "model", "endpoint"],
 )
 def test_bad_input_is_named_before_any_sampling(tmp_path: Path, config: dict, change: dict, complaint: str) -> None:
     (tmp_path / "bad.jsonl").write_text('{"question": "a", "answer": "1"}\n{"question": \n')

@@ -36,6 +36,7 @@ def test_shares_and_rates_by_model_source_and_level() -> None:
     assert sum(s["count"] for s in data["shares"]["source"]) == 61
     assert data["unknown_labels"] == {"haste": 1}
     assert data["differ_p"][0]["models"] == ("large", "small") and data["differ_p"][0]["p_value"] < 1e-6
+    assert data["spent"] == {"requests": 162, "tokens": 0, "cost": 0.0}
     assert json.loads(json.dumps(data))
 
 

@@ -16,8 +16,9 @@ from lema_ray.config import ConfigError
 from lema_ray.demo.erring import labelled_mistakes
 from lema_ray.demo.teacher import reply
 from lema_ray.labelled import Labelled, read_labelled
+from lema_ray.measure_corrector import to_markdown
 from lema_ray.records import Completion, Message, Question, Sampling
-from lema_ray.score_corrector import Judged, by_source, judge_all, scores, to_markdown
+from lema_ray.score_corrector import Judged, by_source, judge_all, scores
 from lema_ray.taxonomy import load_taxonomy
 
 TAXONOMY = load_taxonomy()

@@ -67,8 +67,11 @@ def read_steps(solution: str) -> list[Step]:
     return steps
 
 
-def diagnose(story: Story, steps: list[Step]) -> Diagnosis | None:
-    """The first mistake of a solution, None when every step and the answer are right or there is no step."""
+def diagnose(story: Story, steps: list[Step], finished: bool = True) -> Diagnosis | None:
+    """The first mistake of a solution, None when every step and the answer are right or there is no step.
+
+    Of what is not `finished` only what stands there is judged: a missing rest is no mistake.
+    """
     position = 0
     for step in steps:
         before = position
@@ -78,7 +81,7 @@ def diagnose(story: Story, steps: list[Step]) -> Diagnosis | None:
             position += 1
         if step.answer is not None:
             return _judge_answer(story, step, before, position)
-    return _without_answer(story, steps, position)
+    return _without_answer(story, steps, position) if finished else None
 
 
 def _mistake(story: Story, position: int, made: Calculation) -> Kind | None:

@@ -34,7 +34,7 @@ ANALYSIS = {
 TURN = {"doubt": "Doubt", "continuation": "Continuation"}
 WRONG = {"solution": "Wrong Solution", "wrong_step": "Wrong Step", "explanation": "Explanation"}
 RESTARTS = ("Let me start over.", "I will do it again from the beginning.", "Let me go through the story again.")
-LINKS = ("So I do that step again.", "Here is how it should go.", "With that in mind, I go on.")
+LINKS = ("Here is how it should go.", "With that in mind, I go on.", "Now more carefully.")
 
 
 def answer(request: Request, story: Story, rng: Random, as_json: bool, slip: int) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from lema_ray import checks
 from lema_ray.attempts import solve_prompt
 from lema_ray.recipes.lemma_options import LemmaOptions
 from lema_ray.recipes.trajectory import Start
@@ -18,10 +19,9 @@ from lema_ray.steps import join_steps, split_steps
 
 def rows_of(graded: GradedQuestion, correction: Correction, options: LemmaOptions) -> list[TrainingExample]:
     """The row of one correction; none when the parts leave its kind out."""
-    attempt = _attempt(graded, correction)
-    origin = "injected" if attempt.origin == "injected" else "sampled"
-    if correction.strategy not in options.parts or origin not in options.parts:
+    if not _is_wanted(graded, correction, options):
         return []
+    attempt = _attempt(graded, correction)
     first = _failed_before(graded, correction, options)
     spans = [*(_spans(graded, first, options, with_rest=False) if first else ()), *_spans(graded, correction, options)]
     text = spans[0].text.lstrip()
@@ -38,15 +38,24 @@ def rows_of(graded: GradedQuestion, correction: Correction, options: LemmaOption
     ]
 
 
+def _is_wanted(graded: GradedQuestion, correction: Correction, options: LemmaOptions) -> bool:
+    origin = "injected" if _attempt(graded, correction).origin == "injected" else "sampled"
+    return correction.strategy in options.parts and origin in options.parts
+
+
 def _attempt(graded: GradedQuestion, correction: Correction) -> Attempt:
     return next(g.attempt for g in graded.attempts if g.attempt.id == correction.attempt_id)
+
+
+def _start(graded: GradedQuestion, correction: Correction) -> Start:
+    return Start(split_steps(_attempt(graded, correction).text), correction.wrong_step or 0)
 
 
 def _spans(
     graded: GradedQuestion, correction: Correction, options: LemmaOptions, with_rest: bool = True
 ) -> Iterator[Span]:
     """What was right, what was wrong, and the doubt with what follows; joined they are the solution."""
-    start = Start(split_steps(_attempt(graded, correction).text), correction.wrong_step or 0)
+    start = _start(graded, correction)
     wrong = start.wrong_part if "truncation" in options.parts else join_steps(start.steps[start.wrong :])
     smooth = "smoothing" in options.parts and "smooth_rest" in correction.fields
     doubt, rest = (correction.fields[("smooth_" if smooth else "") + key] for key in ("doubt", "rest"))
@@ -60,10 +69,14 @@ def _failed_before(graded: GradedQuestion, correction: Correction, options: Lemm
     """For the share of rows with several doubts: a fresh start after another mistake, to stand before this one."""
     if "several" not in options.parts or int(content_id("several", correction.id), 16) / 2**64 >= options.several:
         return None
-    mistaken = _attempt(graded, correction).text
+    # Mistakes that differ only after the wrong step would make the same beginning twice.
+    begun = checks.plain(_start(graded, correction).kept)
     others = (
         other
         for other in graded.corrections
-        if other.strategy == "fresh" and other.recipe == correction.recipe and _attempt(graded, other).text != mistaken
+        if other.strategy == "fresh"
+        and other.recipe == correction.recipe
+        and _is_wanted(graded, other, options)
+        and checks.plain(_start(graded, other).kept) != begun
     )
     return min(others, key=lambda other: content_id(correction.id, other.id), default=None)

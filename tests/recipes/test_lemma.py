@@ -282,7 +282,11 @@ async def test_some_rows_doubt_twice() -> None:
     lines = text_of(recipe, whole, fix).splitlines()
     assert lines[:2] == OTHER.splitlines()[:2] and lines[2].startswith("Hmm, let me start over")
     assert lines[3:5] == ATTEMPT.splitlines()[:2] and lines[5:] == ["Wait, 12 - 2 is not 9.", *FIX.splitlines()[2:]]
+    same = graded(ATTEMPT, ATTEMPT.replace("is 9.", "is 8."))
+    alike = GradedQuestion(QUESTION, same.attempts, (await recipe.correct(same, Corrector(), None)).corrections)
+    assert len(alike.corrections) == 4 and text_of(recipe, alike, alike.corrections[0]).count("Step 1") == 1
     assert "Hmm" not in text_of(lemma(several=0.0), whole, fix)
+    assert "Hmm" not in text_of(lemma(several=1.0, parts=[p for p in PARTS if p != "fresh"]), whole, fix)
     assert "Hmm" not in text_of(lemma(several=1.0, parts=[p for p in PARTS if p != "several"]), whole, fix)
 
 
