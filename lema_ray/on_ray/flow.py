@@ -169,9 +169,10 @@ class Flow:
 
             connect(self.config)
             gpus_are_free("evaluate")
-            ours = {"base": self.base} | {arm: self.run.uri("models", arm) for arm in self.config.build.arms}
-            trained = ours if self.config.evaluate.trained else {}
-            models = {n: engine_spec(self.config, m) for n, m in trained.items()} | self.config.evaluate.models
+            models = dict(self.config.evaluate.models)
+            if self.config.evaluate.trained:
+                ours = {"base": self.base} | {arm: self.run.uri("models", arm) for arm in self.config.build.arms}
+                models = {name: engine_spec(self.config, model) for name, model in ours.items()} | models
             took = {}
             with examiners(self.config) as pool:
                 for name, spec in models.items():

@@ -48,3 +48,8 @@ def guess_slowly(messages: Sequence[Message], sampling: Sampling) -> str:
     with open(os.environ["LEMA_TEST_ASKED"], "a") as file:
         file.write(f"{content_id(messages[-1].content)}\n")
     return guess(messages, sampling)
+
+
+def silent(messages: Sequence[Message], sampling: Sampling) -> str:
+    """A student who never answers."""
+    return "I do not know."
