@@ -30,8 +30,8 @@ WHY = {
     "rounding": "equal after rounding",
     "unit": "off by a factor that units have",
 }
-_WEIGHT = {"another_reader": 4, "rounding": 3, "unit": 2, "reference_doubtful": 1}
-_FACTORS = tuple(Fraction(f) for f in (10, 12, 60, 100, 1000, 3600, 7, 24))
+_WEIGHT = {"another_reader": 4, "rounding": 3, "reference_doubtful": 2, "unit": 1}
+_FACTORS = tuple(Fraction(f) for f in (12, 60, 100, 1000, 3600))
 _READERS = ("lema_math", "qwen_math")
 """Graders that take an explicit answer; the last number of a text says too little to doubt a verdict."""
 Second = Callable[[str, str], Verdict]

@@ -109,8 +109,11 @@ def train(
 
 @app.command()
 def evaluate(config: ConfigFile, overrides: Overrides = None) -> None:
-    """Examine the base and the trained models on the held-out questions."""
-    _flow(config, overrides).evaluate()
+    """Examine the base, the trained models and those of `evaluate.models` on the held-out questions."""
+    flow = _flow(config, overrides)
+    if not flow.config.evaluate.trained:
+        flow.questions()
+    flow.evaluate()
 
 
 @app.command()

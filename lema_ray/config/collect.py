@@ -15,7 +15,8 @@ class SourceConfig(Section):
     """Where questions come from: a named source, files (path, glob, s3://, gs://), a hub id, or a generator."""
 
     source: str = Field(
-        description="gsm8k, math, math500, svamp, asdiv, mawps, csqa, files, hub, reasoning_gym, word_problems"
+        description="a named source (gsm8k, math, math500, svamp, asdiv, mawps, csqa, aqua, gsm_plus, mgsm, "
+        "college_math, deepmind_math; variants such as asdiv@lema, mgsm@de), files, hub, reasoning_gym, word_problems"
     )
     path: str | None = Field(None, description="file, directory or glob; a local copy for a named source")
     hub_id: str | None = None

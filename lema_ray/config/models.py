@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from lema_ray.config.engines import ActorsConfig, SamplingConfig
+from lema_ray.config.engines import ActorsConfig, EngineSpec, SamplingConfig
 from lema_ray.config.section import Section
 from lema_ray.records import GradingMode
 
@@ -82,4 +82,8 @@ class EvaluateConfig(Section):
         (), description="published graders whose pass@1 is reported beside ours: gsm8k_strict, lema_math, ..."
     )
     engine: dict[str, Any] = Field(default_factory=dict, description="overrides of the student's vLLM settings")
+    models: dict[str, EngineSpec] = Field(
+        default_factory=dict, description="other models to examine: a folder, a hub id or an endpoint, by name"
+    )
+    trained: bool = Field(True, description="examine the base and the trained models; false: only `models`")
     actors: ActorsConfig = ActorsConfig()

@@ -18,8 +18,8 @@ import pyarrow.parquet as pq
 import ray
 
 from lema_ray.attempts import attempt_question
-from lema_ray.config import EvaluationSampling, GradingConfig, RunConfig, SamplingConfig, VLLMSpec
-from lema_ray.engines import EngineUnavailable
+from lema_ray.config import EngineSpec, EvaluationSampling, GradingConfig, RunConfig, SamplingConfig, VLLMSpec
+from lema_ray.engines import EngineUnavailable, open_engine
 from lema_ray.grading import GradingPool
 from lema_ray.on_ray.cluster import check_plan, evaluate_pools
 from lema_ray.on_ray.pools import from_rows, grade_questions, stage_error, to_rows
@@ -39,10 +39,15 @@ class Examiner:
         self._grading.__enter__()
         self._engine: Any = None
 
-    async def open(self, spec: VLLMSpec) -> None:
+    async def open(self, spec: EngineSpec) -> None:
         """Serve this model from now on: by new weights where the engine allows it, by a new engine otherwise."""
         from lema_ray.engines.vllm import VLLMEngine
 
+        if not isinstance(spec, VLLMSpec) or not isinstance(self._engine, VLLMEngine | None):
+            await self.close()
+            self._engine = open_engine(spec)
+            await self._engine.start()
+            return
         if self._engine is not None:
             try:
                 await self._engine.reload(spec.model)
@@ -125,10 +130,10 @@ def _longest(config: RunConfig) -> int:
     return max(sampling.max_tokens for sampling in every)
 
 
-def examine_model(pool: list[Any], config: RunConfig, run: RunFolder, name: str, model: str) -> dict[str, float]:
+def examine_model(pool: list[Any], config: RunConfig, run: RunFolder, name: str, spec: EngineSpec) -> dict[str, float]:
     """Write `evaluations/<name>--<sampling>.parquet` for every way of asking; returns the seconds each took."""
     seconds = {}
-    ray.get([actor.open.remote(engine_spec(config, model)) for actor in pool])
+    ray.get([actor.open.remote(spec) for actor in pool])
     for sampling in config.evaluate.sampling:
         start = time.monotonic()
         tables = _examined(pool, config, run, name, sampling)

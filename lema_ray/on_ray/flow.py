@@ -159,22 +159,25 @@ class Flow:
         return self._stage("train", work)
 
     def evaluate(self) -> dict[str, Any]:
-        """The base and every trained model on the held-out questions."""
+        """The base, every trained model and the models of `evaluate.models` on the held-out questions."""
         from lema_ray.on_ray.cluster import connect, gpus_are_free
 
-        self._need("train", "lema train")
+        self._need(*(("train", "lema train") if self.config.evaluate.trained else ("questions", "lema collect")))
 
         def work() -> dict[str, Any]:
             from lema_ray.evaluation import score_run
-            from lema_ray.on_ray.evaluate import examine_model, examiners
+            from lema_ray.on_ray.evaluate import engine_spec, examine_model, examiners
 
             connect(self.config)
             gpus_are_free("evaluate")
-            models = {"base": self.base} | {arm: self.run.uri("models", arm) for arm in self.config.build.arms}
+            models = dict(self.config.evaluate.models)
+            if self.config.evaluate.trained:
+                ours = {"base": self.base} | {arm: self.run.uri("models", arm) for arm in self.config.build.arms}
+                models = {name: engine_spec(self.config, model) for name, model in ours.items()} | models
             took = {}
             with examiners(self.config) as pool:
-                for name, model in models.items():
-                    for sampling, seconds in examine_model(pool, self.config, self.run, name, model).items():
+                for name, spec in models.items():
+                    for sampling, seconds in examine_model(pool, self.config, self.run, name, spec).items():
                         took[name, sampling] = seconds
             samplings, modes = [s.name for s in self.config.evaluate.sampling], self.config.evaluate.also_graded_by
             scores, _ = score_run(self.run, list(models), samplings, took, modes)

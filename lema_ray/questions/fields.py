@@ -51,12 +51,14 @@ class FieldMap:
         task: Task | None = None,
         source: str | None = None,
         adjust: Callable[[str], str | None] | None = None,
+        adjust_text: Callable[[str], str | None] | None = None,
     ) -> None:
         unknown = sorted(named.keys() - candidates.keys())
         if unknown:
             raise QuestionError(f"fields: unknown {', '.join(unknown)}; known are {', '.join(candidates)}")
         self._named, self._candidates = dict(named), candidates
         self._answer, self._task, self._source, self._adjust = answer, task, source, adjust
+        self._adjust_text = adjust_text
         self.unseen = set(named)
 
     def question(self, row: Row) -> Question | Dropped:
@@ -76,6 +78,7 @@ class FieldMap:
     def identity(self, row: Row) -> tuple[str, tuple[str, ...] | None]:
         """The question's text and choices, which make its id. Raises `BadRow`."""
         text = self.required(row, "question", "no_text")
+        text = (self._adjust_text(text) or text) if self._adjust_text else text
         value = self._value(row, "choices")
         return text, None if value in (_MISSING, None) else _choices(value)
 

@@ -81,6 +81,7 @@ def _field_map(source: SourceConfig) -> FieldMap:
         task=source.task or named.task,
         source=source.source,
         adjust=named.adjust,
+        adjust_text=named.adjust_text,
     )
 
 

@@ -19,6 +19,7 @@ class NamedSource:
     """Where a set lives on the hub, its field names where they are not the usual ones, and how to read its answers.
 
     `only_split` is set where the hub has one split only. `adjust` rewrites a reference; None leaves the row out.
+    `adjust_text` rewrites a question.
     """
 
     hub_id: str
@@ -28,6 +29,7 @@ class NamedSource:
     answer: Rule = "auto"
     task: Task = "arithmetic"
     adjust: Callable[[str], str | None] | None = None
+    adjust_text: Callable[[str], str | None] | None = None
 
 
 def without_units(answer: str) -> str | None:
@@ -48,6 +50,17 @@ def one_number(answer: str) -> str | None:
 def one_value(answer: str) -> str | None:
     """The Qwen2.5-Math harness's ASDiv rows: no lists of answers (2,215 of 2,305)."""
     return without_units(answer) if ";" not in answer else None
+
+
+def answerable(answer: str) -> str | None:
+    """GSM-Plus rows with an answer: its "critical thinking" rows have none on purpose."""
+    return None if answer.strip().lower() in ("", "none", "null") else answer
+
+
+def as_text(answer: str) -> str | None:
+    """A DeepMind-Mathematics text without the quotes of the bytes that the hub stores."""
+    match = re.fullmatch(r"b(['\"])(.*?)(?:\\n)?\1", answer.strip(), re.S)
+    return (match[2] if match else answer).strip() or None
 
 
 _ASDIV = NamedSource(
@@ -93,4 +106,33 @@ NAMED: dict[str, NamedSource] = {
         answer="letter",
         task="choice",
     ),
+    "aqua": NamedSource(
+        "deepmind/aqua_rat",
+        fields={"reference": ("correct", "answer"), "solution": ("rationale", "solution")},
+        answer="letter",
+        task="choice",
+    ),
+    "gsm_plus": NamedSource("qintongli/GSM-Plus", only_split="test", answer="plain", adjust=answerable),
+    "mgsm": NamedSource(
+        "juletxara/mgsm",
+        fields={"reference": ("answer_number", "answer"), "level": ("language",), "solution": ("worked_solution",)},
+        answer="plain",
+    ),
+    "college_math": NamedSource(
+        "qq8933/College_Math_Test",
+        only_split="test",
+        fields={"type": ("data_topic", "type")},
+        answer="plain",
+        task="math",
+    ),
+    "deepmind_math": NamedSource(
+        "deepmind/math_dataset",
+        fields={"type": ("category", "module", "type")},
+        answer="plain",
+        task="math",
+        adjust=as_text,
+        adjust_text=as_text,
+    ),
 }
+for language in ["bn", "de", "en", "es", "fr", "ja", "ru", "sw", "te", "th", "zh"]:
+    NAMED[f"mgsm@{language}"] = replace(NAMED["mgsm"], hub_config=language)

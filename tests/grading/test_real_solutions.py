@@ -11,6 +11,9 @@ from typing import Any
 import pytest
 
 from lema_ray.grading import GradingPool
+from lema_ray.grading.numbers import read_number
+from lema_ray.grading.spelling import normalise
+from lema_ray.questions.references import without_letters
 from lema_ray.records import Question, Task
 
 pytestmark = pytest.mark.shared_data
@@ -79,3 +82,70 @@ def test_another_problems_answer_is_never_right(shared_data: Path, pool: Grading
     grades = pool.grade_all(swapped)
     assert [g for g in grades if g.verdict == "right"] == []
     assert sum(g.verdict == "unsure" for g in grades) <= 2  # a choice wanted, none named
+
+
+UNREADABLE = {"Let's think step by step."}
+"""References in the files that are no answers."""
+
+
+def choices_of(row: dict[str, Any]) -> tuple[str, ...] | None:
+    return without_letters(row["options"]) if row.get("options") else None
+
+
+def five_ways(reference: str, choices: tuple[str, ...] | None) -> dict[str, str]:
+    """A reference as an answer: plain, boxed, in a sentence, with a unit, and after a self-correction."""
+    shown = f"${reference}$" if "\\" in reference or "^" in reference else reference
+    number = read_number(normalise(reference))
+    with_unit, wrong = reference, "17" if reference != "17" else "18"
+    if choices:
+        with_unit, wrong = f"({reference}) {choices['ABCDE'.index(reference)]}", "(A)" if reference != "A" else "(B)"
+    elif number and not number.unit and not number.percent and not number.base:
+        with_unit += "\\text{ cm}" if "\\" in reference else " apples"
+    return {
+        "plain": reference,
+        "boxed": f"First we add. Then we divide.\nTherefore we get $\\boxed{{{reference}}}$.",
+        "sentence": f"We add first and divide then.\nSo the answer is {shown}.",
+        "unit": f"We add first.\nThe answer is {with_unit}.",
+        "corrected": f"We add.\nThe answer is {wrong}.\nWait, I forgot a step. Adding it,\nthe answer is {shown}.",
+    }
+
+
+def test_every_reference_of_every_file_is_right_in_five_ways(shared_data: Path, pool: GradingPool) -> None:
+    references: set[tuple[str, tuple[str, ...] | None]] = set()
+    for path in shared_data.glob("*.jsonl"):
+        for row in rows(shared_data, path.stem):
+            reference = row["answer"] if "answer" in row else row.get("reference")
+            if reference is not None and str(reference).strip() not in UNREADABLE:
+                references.add((str(reference).strip(), choices_of(row)))
+    asked = [
+        (way, text, Question("", "", reference, "", "choice" if choices else "arithmetic", choices=choices))
+        for reference, choices in sorted(references, key=str)
+        for way, text in five_ways(reference, choices).items()
+    ]
+    grades = pool.grade_all([(text, question) for _, text, question in asked])
+    failures = [(w, q.reference, g) for (w, _, q), g in zip(asked, grades, strict=True) if g.verdict != "right"]
+    assert len(asked) > 5 * 1_500 and not failures
+
+
+JUDGED = {
+    "processbench-gsm8k-70": "the last box holds the reference",
+    "processbench-gsm8k-74": "the last box holds the reference",
+    "processbench-math-50": "the last box holds the reference",
+    "processbench-math-123": "411/333 is 137/111, not reduced",
+}
+"""Solutions labelled wrong whose final answer is the reference in value: the labels want more than that."""
+
+
+def test_agreement_on_solutions_of_open_models(shared_data: Path, pool: GradingPool) -> None:
+    labelled = [
+        row
+        for row in rows(shared_data, "errloc_processbench_a")
+        if row["reference"] and row["final_answer_correct"] is not None
+    ]
+    grades = pool.grade_all([item("\n\n".join(row["steps"]), row["reference"]) for row in labelled])
+    accepted = {r["id"] for r, g in zip(labelled, grades, strict=True) if g.verdict == "right"}
+    right = {r["id"] for r in labelled if r["final_answer_correct"]}
+    refused = {r["id"] for r, g in zip(labelled, grades, strict=True) if g.verdict == "wrong"}
+    assert len(labelled) == 696 and accepted - right == set(JUDGED)
+    assert not refused & right, "a right answer called wrong is a mistake that we invent"
+    assert len(right - accepted) <= 1

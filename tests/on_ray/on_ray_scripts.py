@@ -55,3 +55,8 @@ def poisoned(messages: Sequence[Message], sampling: Sampling) -> str:
     if sum(map(ord, messages[-1].content)) % 3 == 0:
         raise ZeroDivisionError("a fault of ours")
     return teach(messages, sampling)
+
+
+def silent(messages: Sequence[Message], sampling: Sampling) -> str:
+    """A student who never answers."""
+    return "I do not know."

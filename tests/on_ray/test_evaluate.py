@@ -8,7 +8,7 @@ from tiny_model import save_tiny_model
 
 from lema_ray.engines import EngineUnavailable
 from lema_ray.evaluation import score_run
-from lema_ray.on_ray.evaluate import examine_model, examiners, proven
+from lema_ray.on_ray.evaluate import engine_spec, examine_model, examiners, proven
 from lema_ray.on_ray.flow import Flow
 from lema_ray.records import GradedQuestion, Question
 
@@ -25,7 +25,7 @@ def test_models_one_after_the_other_in_one_engine(cluster, make_config, tiny_mod
         question = next(flow.run.read_records(Question, "questions", "test.parquet"))
         assert proven(pool, flow.config, str(other), question)
         for name, model in (("base", tiny_model), ("other", other), ("again", tiny_model)):
-            examine_model(pool, flow.config, flow.run, name, str(model))
+            examine_model(pool, flow.config, flow.run, name, engine_spec(flow.config, str(model)))
     answers = {
         name: [
             g.attempt.text

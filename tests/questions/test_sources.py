@@ -117,6 +117,28 @@ def test_csqa_as_released_and_as_on_the_hub(tmp_path: Path) -> None:
     assert [getattr(item, "reason", None) for item in items] == [None, "no_reference"]
 
 
+def test_newer_sets_as_published(tmp_path: Path) -> None:
+    aqua = {"question": "How far?", "options": ["A)21", "B)21.5"], "rationale": "Half of 43.", "correct": "B"}
+    question = one("aqua", write(tmp_path, "aqua.json", [aqua]))
+    assert (question.reference, question.choices, question.solution) == ("B", ("21", "21.5"), "Half of 43.")
+    mgsm = {"question": "Wie viele?", "answer": None, "answer_number": 18, "language": "de"}
+    assert (one("mgsm@de", write(tmp_path, "mgsm.jsonl", [mgsm])).reference, NAMED["mgsm@de"].hub_config) == (
+        "18",
+        "de",
+    )
+    plus = [
+        {"question": "Cost?", "answer": "None"},
+        {"question": "Cost now?", "answer": "4.33", "perturbation_type": "x"},
+    ]
+    dropped, kept = read("gsm_plus", path=write(tmp_path, "plus.jsonl", plus))
+    assert getattr(dropped, "reason", None) == "left_out" and getattr(kept, "type", None) == "x"
+    college = {"question": "Limit?", "answer": "$\\frac{1}{2}$", "data_topic": "calculus"}
+    assert one("college_math", write(tmp_path, "college.jsonl", [college])).type == "calculus"
+    deepmind = {"question": "b'Solve 3*x = 6.\\n'", "answer": "b'2\\n'"}
+    question = one("deepmind_math", write(tmp_path, "deepmind.jsonl", [deepmind]))
+    assert (question.text, question.reference) == ("Solve 3*x = 6.", "2")
+
+
 def test_ids_ignore_white_space_and_know_choices(tmp_path: Path) -> None:
     rows = [{"question": q, "answer": "1"} for q in ("How  many\n apples?", " How many apples? ", "How many pears?")]
     first, second, third = read("files", path=write(tmp_path, "a.jsonl", rows))
@@ -214,6 +236,9 @@ def test_without_a_connection_the_hub_says_what_to_do() -> None:
         ("math500", "math500_a.jsonl", 250, "math"),
         ("svamp", "svamp_a.jsonl", 500, "arithmetic"),
         ("files", "gsmplus_a.jsonl", 1057, "arithmetic"),
+        ("gsm_plus", "gsmplus_a.jsonl", 1057, "arithmetic"),
+        ("mgsm", "mgsm_a.jsonl", 1250, "arithmetic"),
+        ("aqua", "aqua_a.jsonl", 127, "choice"),
         ("files", "mgsm_a.jsonl", 1250, "arithmetic"),
         ("files", "aqua_a.jsonl", 127, "choice"),
     ],
@@ -242,6 +267,7 @@ def test_published_gsm8k_and_svamp_shapes_give_the_same_questions(shared_data: P
 
 
 def test_the_table_of_named_sources_is_complete() -> None:
-    published = {"gsm8k", "math", "math500", "svamp", "asdiv", "mawps", "csqa"}
+    published = {"gsm8k", "math", "math500", "svamp", "asdiv", "mawps", "csqa", "aqua", "gsm_plus", "mgsm"}
+    published |= {"college_math", "deepmind_math", "mgsm@de", "asdiv@lema", "mawps@qwen"}
     assert published <= NAMED.keys()
     assert all(named.hub_id.count("/") == 1 for named in NAMED.values())
