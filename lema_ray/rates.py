@@ -35,11 +35,13 @@ class Meter:
     held: float = 0.0
     buckets: dict[int, float] = field(default_factory=dict)
     paced_until: float = 0.0
+    largest: float = 0.0
 
     def wait(self, amount: float, now: float) -> float:
         """Seconds until `amount` may be added: 0 now, infinite if it is over the limit by itself."""
         if amount > self.limit:
             return math.inf
+        self.largest = max(self.largest, amount)
         self._forget(now)
         return max(self._until_room(amount, now), self.paced_until - BURST_S - now if amount else 0.0, 0.0)
 
@@ -89,13 +91,15 @@ class Meter:
 
     def state(self) -> dict[str, Any]:
         """All that a limiter that comes back has to know, as JSON."""
-        return {"buckets": {str(k): v for k, v in self.buckets.items()}, "held": self.held}
+        buckets = {str(k): v for k, v in self.buckets.items()}
+        return {"buckets": buckets, "held": self.held, "largest": self.largest}
 
     def restore(self, state: dict[str, Any], saved: float) -> None:
         """Take up the state of `saved`. What the pace allowed in `SAVE_S` after that counts as added."""
         self.buckets = {int(k): v for k, v in state["buckets"].items()}
         self.used = sum(self.buckets.values())
-        unknown = state["held"] + self.limit * (SAVE_S + BURST_S) * HASTE / self.span
+        # The pace lets an amount in when it is due, however large it is: hence the largest on top.
+        unknown = state["held"] + self.limit * (SAVE_S + BURST_S) * HASTE / self.span + state["largest"]
         self.add(min(unknown, self.limit), saved + SAVE_S)
 
 

@@ -6,7 +6,7 @@ from collections import deque
 from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from lema_ray.config import LimitsConfig
@@ -65,7 +65,8 @@ LIMITS = st.builds(
 )
 
 
-@settings(max_examples=60)
+@settings(max_examples=100)
+@example(LimitsConfig(input_tokens_per_minute=225), 1, 0.0, 388, True)
 @given(LIMITS, st.integers(1, 5), st.floats(0, 90), st.integers(0, 2**31), st.booleans())
 def test_no_minute_at_the_endpoint_goes_over_a_limit(
     limits: LimitsConfig, clients: int, latency: float, seed: int, dies: bool

@@ -134,7 +134,8 @@ class BatchEngine(OpenAIEngine):
             known = isinstance(error, EngineUnavailable | RequestRefused | OSError)
             failure = error if known else request_failure(error, self.base_url, self.spec, self._key)
             for asked in taken:
-                asked.answer.set_exception(failure)
+                if not asked.answer.done():
+                    asked.answer.set_exception(failure)
             return
         for asked in taken:
             if not asked.answer.done():
@@ -173,8 +174,17 @@ class BatchEngine(OpenAIEngine):
         if number is None:
             return None
         if number not in self._results:
-            self._results[number] = asyncio.create_task(self._wait(number))
+            self._results[number] = asyncio.create_task(self._lines(number))
         return await asyncio.shield(self._results[number])
+
+    async def _lines(self, number: str) -> dict[str, dict[str, Any]]:
+        import openai
+
+        try:
+            return await self._wait(number)
+        except openai.OpenAIError as error:
+            said = explain(str(error), self._key)
+            raise EngineUnavailable(f"{self.base_url}: batch {number} cannot be read ({said})") from None
 
     async def _find(self, submission: str) -> str | None:
         """The batch of a submission whose note was cut short by a kill."""

@@ -121,3 +121,14 @@ async def test_a_batch_that_is_not_taken_stops_the_run() -> None:
         async with opened(url) as engine:
             with pytest.raises(EngineUnavailable, match="did not take batch batch_1"):
                 await engine([Message("user", "x")], Sampling(max_tokens=-1))
+
+
+async def test_a_batch_that_the_endpoint_has_forgotten_stops_the_run_and_says_which(tmp_path: Path) -> None:
+    run = RunFolder(str(tmp_path))
+    with running(ServerOptions(batch_s=0.05)) as url:
+        async with opened(url, run) as engine:
+            await ask(engine, QUESTIONS[0])
+    with running(ServerOptions()) as url:
+        async with opened(url, run) as engine:
+            with pytest.raises(EngineUnavailable, match="batch batch_1 cannot be read"):
+                await ask(engine, QUESTIONS[0])
