@@ -17,9 +17,9 @@ from lema_ray.records import Grade, Question
 ARGUED_WORDS = 8
 """Words of a step that argues without calculating."""
 
-_LABEL = re.compile(r"(?im)^\s*step\s+\d+\s*[:.)]\s*")
+_LABEL = re.compile(r"(?im)^[ \t]*step\s+\d+\s*[:.)]\s*")
 _ANSWER = re.compile(r"(?i)\W*(?:(?:so|thus|therefore|hence)\W+)?(?:the )?(?:final )?answer\b")
-_CALCULATES = re.compile(r"=|\\[a-z]+\{|\d\s*[-+*/×÷^]\s*\d|\d+(?:[.,]\d+)*[^.,\d\n]+\d")
+_CALCULATES = re.compile(r"=|\\[a-z]+\{|\d\s{0,3}[-+*/×÷^]\s{0,3}\d|\d[^.,\d\n]{1,200}\d")
 _SENTENCE = re.compile(r"(?<=[.!?])\s+|\n")
 _MENTION = re.compile(
     r"(?i)\b(?:reference|provided|official|expected|known|model|sample|given) (?:solution|answer|result)s?\b"

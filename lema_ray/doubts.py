@@ -21,7 +21,7 @@ BREATH = 3
 """Sentences on one line that may stand between two sentences of one doubt."""
 
 _SENTENCE = re.compile(r"[^\n.!?。！？]*(?:\.(?=\d)[^\n.!?。！？]*)*(?:[.!?。！？]+[\"')\]*]*|\n|$)")
-_LABEL = re.compile(r"\s*[*_#>-]*\s*step\s+(\d+)\s*[*_]*\s*[:.)]", re.I)
+_LABEL = re.compile(r"\s*(?:[*_#>-]+\s*)?step\s+(\d{1,6})\s{0,3}[*_]{0,3}\s{0,3}[:.)]", re.I)
 _LEAD = r"^\W*(?:step\s+\d+\W+)?(?:(?:but|and|so|oh|ah|okay|ok|now|well|then|yet)\b[\s,]*)*"
 _INTERJECTION = re.compile(
     _LEAD
@@ -61,9 +61,10 @@ _OWN_SLIP = re.compile(
     r"|(?:see|notice|spot|found|realise|realize)\w*\b[^.\n]{0,30}\b(?:mistake|error|slip|wrong))",
     re.I,
 )
+# Every repetition is bounded: model text may be anything, and an unbounded one would take quadratic time.
 _EQUATION = re.compile(
-    r"(?<![-+*/×÷−=^%(){}\\$\d.,])\s*((?:\d[\d,.]*\s*[-+*/×÷−x]\s*)+\d[\d,.]*)\s*=\s*\$?(-?\d[\d,]*(?:\.\d+)?)"
-    r"(?!\s*[-+*/×÷−^%(\d\\]|,\d|\.\d)"
+    r"(?<![-+*/×÷−=^%(){}\\$\d.,])(?<![-+*/×÷−=^%(] )((?:\d[\d,.]{0,20}\s{0,2}[-+*/×÷−x]\s{0,2}){1,12}\d[\d,.]{0,20})"
+    r"\s{0,2}=\s{0,2}\$?(-?\d[\d,]{0,20}(?:\.\d{1,20})?)(?!\s{0,2}[-+*/×÷−^%(\d\\]|,\d|\.\d)"
 )
 _CALCULATOR = re.compile(r"<<[^<>]*>>")
 _ANSWER_LINE = re.compile(r"(?i)\banswer\b|\\boxed\b|^#### *[\d.,/-]+$")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import time
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lema_ray.checks import asserts_answer, mentions_reference
 from lema_ray.doubts import find_doubts, opens_with_doubt
 
 WORDINGS = [
@@ -85,6 +87,19 @@ def test_any_text_has_ordered_doubts_inside_it(text: str) -> None:
     found = find_doubts(text)
     assert [d.start for d in found] == sorted({d.start for d in found})
     assert all(0 <= d.start < d.stop <= len(text) for d in found)
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["1 + ", "1", " ", "\n", "step ", "wait ", "I have ", "that is ", "1+1=", "\\boxed{", "*", "Step 1: ", "let me "],
+)
+def test_no_text_takes_long(piece: str) -> None:
+    start = time.monotonic()
+    text = piece * (40_000 // len(piece))
+    find_doubts(text)
+    asserts_answer(text, [text], "5", "")
+    mentions_reference(text, "")
+    assert time.monotonic() - start < 5, "tenths of a second are normal; quadratic time would be minutes"
 
 
 @pytest.mark.shared_data
