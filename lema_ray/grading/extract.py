@@ -71,6 +71,7 @@ _LAST_SENTENCE = re.compile(r"(?:.*(?:(?<!\\)[.!?]\s|\n))?\s*(\S.*)$", re.S)
 _ENDS_IN_DISPLAY = re.compile(r"(?:\\\[((?:(?!\\\[).)+?)\\\]|\$\$((?:(?!\$\$).)+?)\$\$)[\s.*]*$", re.S)
 _FILLED = re.compile(r"[^\W_]|[∅∞ℝ]|\\[{}]")
 _EMPHASIS = re.compile(r"(?<=\w)\*\*(?=\s)")
+_SPEAKER = re.compile(r"(?:I|we|you|it|let|so|sorry|unknown|cannot)\b", re.I)
 _SPOKEN = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{2,}\s+[\w$]")
 _FUNCTION = re.compile(r"sqrt|sin|cos|tan|log")
 _PROSE = re.compile(r"(?<![\\{\w])[a-z]{3,}(?![\w}])", re.I)
@@ -208,7 +209,8 @@ def _whole(text: str) -> Iterator[Found]:
     plain = normalise(text)
     bare = normalise(without_unit(text)[0])
     words = len(_PROSE.findall(_FUNCTION.sub("", bare)))
-    if (words == 0 and not _SPOKEN.search(bare)) or _is_value(plain) or (words <= 2 and not re.search(r"\d", plain)):
+    named = words <= 2 and len(plain.split()) <= 3 and not re.search(r"\d", plain) and not _SPEAKER.match(plain)
+    if (words == 0 and not _SPOKEN.search(bare)) or _is_value(plain) or named:
         yield from _found(0, text.strip("$"), "whole_text")
 
 
