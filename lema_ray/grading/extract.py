@@ -217,6 +217,8 @@ def _whole(text: str) -> Iterator[Found]:
 def _is_value(text: str) -> bool:
     if read_number(text) or read_compound(text) or read_time(text) or choice_letter(text):
         return True
+    if re.fullmatch(r"\d+ to \d+", text):
+        return True
     listed = read_list(text)
     return listed is not None and not any(_PROSE.search(member) for member in listed.members)
 

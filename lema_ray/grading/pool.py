@@ -13,6 +13,8 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
 from lema_ray.grading.child import Child
+from lema_ray.grading.choices import is_letter, stated_choice
+from lema_ray.grading.clean import clean
 from lema_ray.grading.compare import Comparison, compare_exactly, why_not_symbolic
 from lema_ray.grading.extract import Extracted, extract_answer, mentions
 from lema_ray.grading.published import PUBLISHED
@@ -88,6 +90,9 @@ def _decided(found: Extracted, text: str, question: Question) -> Comparison | No
 
 def _exactly(found: Extracted, text: str, question: Question) -> Comparison | None:
     if found.answer is None:
+        if is_letter(question.reference) and (letter := stated_choice(clean(text), None, whole_sentence=True)):
+            right = letter == question.reference.strip("() ")
+            return Comparison("right" if right else "unsure", "closing_choice", "the last sentence names a choice")
         mentioned = mentions(text, question.reference)
         reason = "the text states no final answer" + (", but ends with the reference in it" if mentioned else "")
         return Comparison("unsure" if mentioned else "wrong", "no_answer", reason)
