@@ -16,7 +16,7 @@ from lema_ray.grading.child import Child
 from lema_ray.grading.choices import is_letter, stated_choice
 from lema_ray.grading.clean import clean
 from lema_ray.grading.compare import Comparison, compare_exactly, why_not_symbolic
-from lema_ray.grading.extract import Extracted, extract_answer, mentions
+from lema_ray.grading.extract import Extracted, extract_answer, mentions, retracts
 from lema_ray.grading.published import PUBLISHED
 from lema_ray.records import Grade, GradingMode, Question, Verdict
 
@@ -83,7 +83,12 @@ class GradingPool:
 def _decided(found: Extracted, text: str, question: Question) -> Comparison | None:
     """`_exactly`, but a fault of ours in one row is that row's `unsure` and not the end of a batch."""
     try:
-        return _exactly(found, text, question)
+        compared = _exactly(found, text, question)
+        if compared and compared.verdict == "wrong" and retracts(text, found.answer, question.reference):
+            return Comparison(
+                "unsure", "retracted", "the text goes on to correct itself and then has the reference in it"
+            )
+        return compared
     except (ArithmeticError, ValueError, LookupError, RecursionError, MemoryError) as error:
         return Comparison("unsure", "error", f"{type(error).__name__} while comparing")
 

@@ -301,3 +301,9 @@ def test_what_must_not_be_accepted(text: str, reference: str) -> None:
 )
 def test_a_difference_that_may_be_one_of_writing_is_no_mistake(answer: str, reference: str) -> None:
     assert grade(f"Therefore we get $\\boxed{{{answer}}}$.", reference).verdict != "wrong"
+
+
+@pytest.mark.parametrize("text", ["The answer is 20. No wait, 24.", "The answer is 20. Oops, I forgot 4, so it's 24."])
+def test_a_correction_in_passing_is_no_mistake(text: str) -> None:
+    assert grade(text, "24").rules == ("answer_is", "retracted")
+    assert grade(text, "25").verdict == "wrong"
