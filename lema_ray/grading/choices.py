@@ -18,6 +18,11 @@ _NAMED = re.compile(r"\b(?:option|choice|answer)s?\s*[*\"(]*([A-J])\b|\(([A-J])\
 _LONE = re.compile(r"(?<![\w'])([B-J]|A(?=[.*\s]*$))(?![\w'])")
 
 
+def is_letter(reference: str) -> bool:
+    """Whether a reference is the letter of a choice."""
+    return len(reference) <= 3 and reference.strip("() ") in tuple(LETTERS)
+
+
 def choice_letter(text: str) -> str | None:
     """The letter that a short answer starts with: `B`, `(B)`, `\\text{B}`, `B. 12 apples`, "option B"."""
     text = _WRAPPED.sub(r"\1", text).strip()

@@ -41,6 +41,7 @@ _THOUGHT_START = re.compile(r"<think(?:ing)?>", re.I)
 _NEXT_QUESTION = re.compile(
     r"\S[ \t]*\n[ \t]*(?:\n\s{0,9}(?:Q|Question|User|Human)[ ]?\d{0,4}:|(?:#+[ ]?)?Problem[ ]?\d{0,4}:)"
 )
+_MARKUP = re.compile(r"</?(?:b|strong|i|em|u|p|span)>", re.I)
 _TURN_END = re.compile(r"<\|(?:end|im_end|eot|endof)\w*\|>|</s>|<end_of_turn>|<eos>")
 _CALCULATOR = re.compile(r"<<[^<>\n]*(?:>>|$)")
 _ROOT = re.compile(r"([√∛∜])\s*(\d+|[a-z]|\([^()]*\))")
@@ -93,6 +94,7 @@ def clean(text: str) -> str:
     """
     text = plain_characters(_bounded(text))
     text = _without_thoughts(text) if "<" in text else text
+    text = _MARKUP.sub("", text) if "</" in text else text
     turn_end = _TURN_END.search(text) if "<" in text else None
     text = text[: turn_end.start()] if turn_end else text
     run_on = _NEXT_QUESTION.search(text)

@@ -26,6 +26,7 @@ _LETTER_REFERENCE = re.compile(rf"\(?([{LETTERS}])\)?")
 _WORDS = re.compile(r"[^\W\d_]+(?:[ '-]+[^\W\d_]+)*")
 _SHORT_WORDS = {"yes", "no", "odd"}
 _ARTICLES = re.compile(r"^(?:an?|the|on|in|at)\s+")
+_NOTHING = {"none", "nothing", "no solution", "no solutions", "no real solution", "no real solutions", "zero", "never"}
 _WRAPPED = re.compile(r"[(\[\"'*_`]+|[)\]\"'*_`.]+$")
 _OPERATORS = re.compile(r"[\\^=+*/!_{}<>]|\d\s*-\s*\d")
 _STATEMENT = re.compile(r"[^\d$€£¥-]+?\s(-?[$€£¥]?-?\d.*)", re.S)
@@ -33,11 +34,11 @@ _INEXACT = re.compile(
     r"\b(?:not?|never|than|least|most|over|under|about|around|approximately|nearly|almost|half|twice)\b", re.I
 )
 _HEDGES = re.compile(r"\b(?:or|and|either|between)\b", re.I)
-_OUT_OF = re.compile(r"(.+?)\s*(?::|\bto\b)\s*(.+)")
+_OUT_OF = re.compile(r"(.+?)\s*(?::|\b(?:to|in|out\s+of)\b)\s*(.+)")
 _SCALE = re.compile(r"\b(?:hundred|thousand|million|billion|dozen)", re.I)
 _SPOKEN_NUMBER = re.compile(
     r"zero|one|two|three|four|five|six|seven|eight|nine|ten|eleven|twelve|teen|ty\b|hundred|thousand|million|dozen"
-    r"|half|third|quarter|fifth|none|nothing|nobody|never|no\b|all\b|every|equal|same|[^\x00-\x7f]",
+    r"|half|third|quarter|fifth|twice|double|triple|first|second|once|single|couple|pair|none|nothing|nobody|never|no\b|all\b|every|equal|same|[^\x00-\x7f]",
     re.I,
 )
 
@@ -76,8 +77,10 @@ def _is_words(text: str, raw: str) -> bool:
 
 def _words(answer: str, reference: str) -> Comparison:
     said, wanted = (_ARTICLES.sub("", _WRAPPED.sub("", text.casefold())).strip() for text in (answer, reference))
-    if said != wanted and wanted in said.split():
+    if said != wanted and re.search(rf"(?<!\w){re.escape(wanted)}(?!\w)", said):
         return Comparison("unsure", "words", "the answer holds the reference among other words")
+    if wanted in _NOTHING and said in _NOTHING | {"0", "\\emptyset"}:
+        return Comparison("right" if said == wanted else "unsure", "words", "two words for nothing")
     return _said(said == wanted, "words")
 
 
@@ -178,7 +181,8 @@ def compare_exactly(answer: str, reference: str, choices: Sequence[str] | None =
     if decided := _times(said, wanted):
         return decided
     if _is_words(wanted, reference) and read_number(wanted) is None:
-        return _words(said, wanted)
+        listed = compare_lists(said, wanted)
+        return Comparison(listed, "members") if listed else _words(said, wanted)
     if decided := _numbers(said, wanted):
         return decided
     bare = without_units(answer, reference)

@@ -31,7 +31,7 @@ _PHRASE = re.compile(
     r"""(?: \b(?:answer|respuesta|réponse|antwort|jibu|resposta|risposta|antwoord|odpowiedź|cevap|đáp\s+án)
               (?:\s+(?:final|finale|correcta?|to\ [^.:\n]{1,80}))?
             [*_"\s]* (?: \s(?:is|are|(?:would|must|will|should)\ be|equals|es|est|ist|lautet|ni|é|è|là)\b[*_]*\s*:?
-                       | [:=] )
+                       | [:=] | \s-(?=\s) )
           | \b(?:correct(?:ed)?|right|final)\s+(?:value|result|total|number|amount|count)\s+(?:is|are|should\s+be|:|=)
           | \bit\s+should\s+(?:actually\s+|really\s+)?(?:be|have\s+been)\b
           | \bans(?:wer)?\s*[.:=]
@@ -71,6 +71,8 @@ _LAST_SENTENCE = re.compile(r"(?:.*(?:(?<!\\)[.!?]\s|\n))?\s*(\S.*)$", re.S)
 _ENDS_IN_DISPLAY = re.compile(r"(?:\\\[((?:(?!\\\[).)+?)\\\]|\$\$((?:(?!\$\$).)+?)\$\$)[\s.*]*$", re.S)
 _FILLED = re.compile(r"[^\W_]|[∅∞ℝ]|\\[{}]")
 _EMPHASIS = re.compile(r"(?<=\w)\*\*(?=\s)")
+_RETRACTION = re.compile(r"\b(?:wait|oops|actually|correction|mistake|error|sorry|no,|should|instead)\b", re.I)
+_SPEAKER = re.compile(r"(?:I|we|you|it|let|so|sorry|unknown|cannot)\b", re.I)
 _SPOKEN = re.compile(r"(?<![\\A-Za-z{])[A-Za-z]{2,}\s+[\w$]")
 _FUNCTION = re.compile(r"sqrt|sin|cos|tan|log")
 _PROSE = re.compile(r"(?<![\\{\w])[a-z]{3,}(?![\w}])", re.I)
@@ -208,12 +210,15 @@ def _whole(text: str) -> Iterator[Found]:
     plain = normalise(text)
     bare = normalise(without_unit(text)[0])
     words = len(_PROSE.findall(_FUNCTION.sub("", bare)))
-    if (words == 0 and not _SPOKEN.search(bare)) or _is_value(plain) or (words <= 2 and not re.search(r"\d", plain)):
+    named = words <= 2 and len(plain.split()) <= 3 and not re.search(r"\d", plain) and not _SPEAKER.match(plain)
+    if (words == 0 and not _SPOKEN.search(bare)) or _is_value(plain) or named:
         yield from _found(0, text.strip("$"), "whole_text")
 
 
 def _is_value(text: str) -> bool:
     if read_number(text) or read_compound(text) or read_time(text) or choice_letter(text):
+        return True
+    if re.fullmatch(r"\d+ to \d+", text):
         return True
     listed = read_list(text)
     return listed is not None and not any(_PROSE.search(member) for member in listed.members)
@@ -254,3 +259,11 @@ def mentions(text: str, reference: str) -> bool:
     if number is not None:
         return number.value in numbers_in(end)
     return len(wanted) > 1 and wanted.replace(" ", "") in normalise(end).replace(" ", "")
+
+
+def retracts(text: str, answer: str | None, reference: str) -> bool:
+    """Whether a solution corrects its answer in passing ("oops, so it's 24"), and may have meant the reference."""
+    if answer is None:
+        return False
+    after = text[-2_000:].rpartition(answer)[2]
+    return _RETRACTION.search(after) is not None and mentions(after, reference)

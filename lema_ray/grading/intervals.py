@@ -59,6 +59,9 @@ def same_form(answer: str, reference: str) -> tuple[str, str]:
         return answer, as_intervals(reference) or reference
     if wanted and not said:
         return as_intervals(answer) or answer, reference
+    if _SET.fullmatch(answer) or _SET.fullmatch(reference):
+        made = as_intervals(answer), as_intervals(reference)
+        return (made[0], made[1]) if made[0] and made[1] else (answer, reference)
     return answer, reference
 
 

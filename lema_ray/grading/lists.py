@@ -182,6 +182,8 @@ def read_matrix(text: str) -> tuple[Listed, ...] | None:
 def compare_matrices(answer: str, reference: str) -> Verdict | None:
     """The verdict on two matrices of plain values, None where either is none or has others."""
     said, wanted = read_matrix(answer), read_matrix(reference)
+    if (said is None) != (wanted is None):
+        return _vector(said or wanted or (), read_list(reference if said else answer))
     if said is None or wanted is None:
         return None
     values, references = [_values(row) for row in said], [_values(row) for row in wanted]
@@ -191,3 +193,18 @@ def compare_matrices(answer: str, reference: str) -> Verdict | None:
         return "wrong"
     pairs = zip((v for row in values for v in row or ()), (r for row in references for r in row or ()), strict=True)
     return "right" if all(_same(v, r) for v, r in pairs) else "wrong"
+
+
+def _vector(matrix: tuple[Listed, ...], listed: Listed | None) -> Verdict | None:
+    """A column or a row beside a tuple: `unsure` when their members are the same."""
+    if (
+        listed is None
+        or listed.shape != "ordered"
+        or not (len(matrix) == 1 or all(len(r.members) == 1 for r in matrix))
+    ):
+        return None
+    values, others = _values(Listed(tuple(m for row in matrix for m in row.members))), _values(listed)
+    if values is None or others is None:
+        return None
+    same = len(values) == len(others) and all(map(_same, values, others))
+    return "unsure" if same else "wrong"

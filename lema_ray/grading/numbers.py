@@ -48,6 +48,7 @@ _MINUS = re.compile(r"(?:minus|negative)\s+", re.I)
 _DOUBLED = re.compile(r"-\s*\(?\s*-\s*(?=[\d\\.])")
 _ORDINAL = re.compile(r"(\d)\s*(?:\^\s*\{?\s*)?(?:st|nd|rd|th)(?:\s*\})?(?![a-z])")
 _HAN_SCALE = re.compile(r"\d\s*[十百千万億亿]")
+_MONEY_BEFORE = re.compile(rf"(?:{_MONEY})\s*")
 _EXPLAINED = re.compile(r"([^()]+?)\s*\(([^()]+)\)")
 
 
@@ -146,7 +147,7 @@ def _repeating(sign: str, whole: str, start: str, *periods: str | None) -> Fract
 
 
 def _in_words(text: str) -> Number | None:
-    spoken = read_number_words(text)
+    spoken = read_number_words(_MONEY_BEFORE.sub("", text))
     if spoken is None:
         return None
     value, rest = spoken

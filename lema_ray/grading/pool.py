@@ -13,8 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
 from lema_ray.grading.child import Child
+from lema_ray.grading.choices import is_letter, stated_choice
+from lema_ray.grading.clean import clean
 from lema_ray.grading.compare import Comparison, compare_exactly, why_not_symbolic
-from lema_ray.grading.extract import Extracted, extract_answer, mentions
+from lema_ray.grading.extract import Extracted, extract_answer, mentions, retracts
 from lema_ray.grading.published import PUBLISHED
 from lema_ray.records import Grade, GradingMode, Question, Verdict
 
@@ -81,13 +83,21 @@ class GradingPool:
 def _decided(found: Extracted, text: str, question: Question) -> Comparison | None:
     """`_exactly`, but a fault of ours in one row is that row's `unsure` and not the end of a batch."""
     try:
-        return _exactly(found, text, question)
+        compared = _exactly(found, text, question)
+        if compared and compared.verdict == "wrong" and retracts(text, found.answer, question.reference):
+            return Comparison(
+                "unsure", "retracted", "the text goes on to correct itself and then has the reference in it"
+            )
+        return compared
     except (ArithmeticError, ValueError, LookupError, RecursionError, MemoryError) as error:
         return Comparison("unsure", "error", f"{type(error).__name__} while comparing")
 
 
 def _exactly(found: Extracted, text: str, question: Question) -> Comparison | None:
     if found.answer is None:
+        if is_letter(question.reference) and (letter := stated_choice(clean(text), None, whole_sentence=True)):
+            right = letter == question.reference.strip("() ")
+            return Comparison("right" if right else "unsure", "closing_choice", "the last sentence names a choice")
         mentioned = mentions(text, question.reference)
         reason = "the text states no final answer" + (", but ends with the reference in it" if mentioned else "")
         return Comparison("unsure" if mentioned else "wrong", "no_answer", reason)

@@ -19,6 +19,7 @@ _IMAGINARY = re.compile(r"(?<=\d)i(?![a-z])")
 _TRIGONOMETRY = re.compile(r"\\(?:sin|cos|tan|cot|sec|csc)(?![a-z])")
 _DEGREES = re.compile(r"(\d+(?:\.\d+)?)\s*\^\s*\{?\s*\\circ\s*\}?")
 _VARIABLES = re.compile(r"(?<![\\A-Za-z])[A-Za-z](?![A-Za-z])")
+_LETTERS = re.compile(r"(?<![\\A-Za-z])(?<!\\begin\{)(?<!\\end\{)[A-Za-z]+")
 _EDGE = 1e-6
 """Relative difference below which a disagreement between the two comparisons could be mere rounding."""
 
@@ -110,8 +111,23 @@ def _measure(answer: Any, reference: Any) -> list[tuple[float, float]] | None:
         return None
 
 
+def _misread(answer: str, reference: str) -> bool:
+    """Whether a verdict `wrong` may come from reading an answer as what it is not: `5k`, `1 in 4`, `x+2=5, x=3`."""
+    letters, others = (set(_LETTERS.findall(text)) for text in (answer, reference))
+    algebra = re.search(r"[+^]|\w\s*-", answer) is not None
+    return ("=" in answer and "=" not in reference) or bool(letters - others and not others and not algebra)
+
+
 def compare_symbolically(answer: str, reference: str) -> Comparison:
-    """The verdict of mathematics. `unsure` when a side cannot be parsed, or when two ways of comparing disagree."""
+    """The verdict of mathematics. `unsure` when a side cannot be read, or when two ways of comparing disagree."""
+    compared = _compare(answer, reference)
+    said, wanted = normalise(answer), normalise(reference)
+    if compared.verdict == "wrong" and _misread(value_side(said, wanted), value_side(wanted, said)):
+        return Comparison("unsure", "misread", "the answer may not be the mathematics that it looks like")
+    return compared
+
+
+def _compare(answer: str, reference: str) -> Comparison:
     from math_verify import verify
 
     bare = without_units(answer, reference)

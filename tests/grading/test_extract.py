@@ -46,6 +46,7 @@ def test_which_answer_is_found_and_by_which_rule(text: str, answer: str, rule: s
     [
         "",
         "I cannot answer this question.",
+        "I do not know.",
         "First, 4 * 5 = 20. Then we still need to add the",
         "\\boxed{3} is not it, so \\boxed{4",
         "\\boxed{?}",

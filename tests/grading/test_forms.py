@@ -280,3 +280,30 @@ def test_solutions_as_models_end_them(text: str, reference: str) -> None:
 )
 def test_what_must_not_be_accepted(text: str, reference: str) -> None:
     assert grade(text, reference).verdict != "right"
+
+
+@pytest.mark.parametrize(
+    ("answer", "reference"),
+    [
+        ("5k", "5000"),
+        ("2.048", "2048"),
+        ("64 cents", "0.64"),
+        ("1 in 4 apples", "0.25"),
+        ("x+2=5, x=3", "3"),
+        ("\\begin{pmatrix}1\\\\2\\end{pmatrix}", "(1,2)"),
+        ("A(1,2)", "(1,2)"),
+        ("yes, it is", "yes"),
+        ("none", "0"),
+        ("twice", "2"),
+        ("\\emptyset", "no solution"),
+        ("an isosceles triangle", "isosceles"),
+    ],
+)
+def test_a_difference_that_may_be_one_of_writing_is_no_mistake(answer: str, reference: str) -> None:
+    assert grade(f"Therefore we get $\\boxed{{{answer}}}$.", reference).verdict != "wrong"
+
+
+@pytest.mark.parametrize("text", ["The answer is 20. No wait, 24.", "The answer is 20. Oops, I forgot 4, so it's 24."])
+def test_a_correction_in_passing_is_no_mistake(text: str) -> None:
+    assert grade(text, "24").rules == ("answer_is", "retracted")
+    assert grade(text, "25").verdict == "wrong"

@@ -81,7 +81,8 @@ def test_another_problems_answer_is_never_right(shared_data: Path, pool: Grading
     ]
     grades = pool.grade_all(swapped)
     assert [g for g in grades if g.verdict == "right"] == []
-    assert sum(g.verdict == "unsure" for g in grades) <= 2  # a choice wanted, none named
+    # A choice wanted and a value given or the reverse, and letters where a number is wanted.
+    assert sum(g.verdict == "unsure" for g in grades) <= 6
 
 
 UNREADABLE = {"Let's think step by step."}
