@@ -25,13 +25,25 @@ def test_importing_the_package_pulls_in_nothing_heavy() -> None:
 def test_help_lists_every_command() -> None:
     result = CliRunner().invoke(app, ["--help"])
     assert result.exit_code == 0
-    for command in ("run", "collect", "build", "train", "evaluate", "report", "questions", "doctor", "evolve"):
+    for command in (
+        "run",
+        "collect",
+        "build",
+        "train",
+        "evaluate",
+        "report",
+        "questions",
+        "doctor",
+        "evolve",
+        "analyze",
+        "score-corrector",
+    ):
         assert re.search(rf"^\W*{command}\b", result.output, re.MULTILINE), command
 
 
 def test_the_commands_of_the_readme_exist() -> None:
-    commands = {c.name or c.callback.__name__ for c in app.registered_commands}
-    assert set(re.findall(r"\blema ([\w-]+)", README)) <= {c.replace("_", "-") for c in commands}
+    commands = {c.name or c.callback.__name__.replace("_", "-") for c in app.registered_commands}
+    assert set(re.findall(r"\blema ([\w-]+)", README)) <= commands
     targets = set(re.findall(r"^([\w-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"^make ([\w-]+)", README, re.MULTILINE)) <= targets
     for path in re.findall(r"(?:jobs|docs|benchmarks)/[\w/.-]+\.\w+", README):
