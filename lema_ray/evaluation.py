@@ -34,7 +34,8 @@ class Score:
     """How one model did in one way of asking. All shares are 0 to 1 of questions x samples; `low` to `high` is 95 %.
 
     An answer that is unsure, or never came, counts as not right. `pass_at` holds unbiased pass@k by k, `majority_at`
-    maj@k, and `by_mode` pass@1 as published graders would have it.
+    maj@k, and `by_mode` pass@1 as published graders would have it. `self_correction` has the rates of
+    `self_correction.SelfCorrection` that can be told from the answers alone.
     """
 
     model: str
@@ -55,6 +56,7 @@ class Score:
     by_mode: dict[str, float] = field(default_factory=dict)
     levels: tuple[LevelScore, ...] = ()
     types: tuple[LevelScore, ...] = ()
+    self_correction: dict[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +109,7 @@ def score(model: str, sampling: str, rows: Iterable[GradedQuestion] | Tally, sec
         by_mode={mode: right / expected for mode, right in counts.right_by_mode.items()},
         levels=_by_group(counts, counts.levels),
         types=_by_group(counts, counts.types),
+        self_correction={name: rate for name, rate in counts.correcting.rates().items() if rate is not None},
     )
 
 

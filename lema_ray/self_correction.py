@@ -73,6 +73,14 @@ class SelfCorrection:
     extra_tokens: float = 0.0
     groups: dict[str, SelfCorrection] = field(default_factory=dict)
 
+    def add_question(self, graded: GradedQuestion, judge: Before = stated_before) -> None:
+        """Count all attempts at one question."""
+        for one in graded.attempts:
+            traced = trace(one.attempt, graded.question)
+            before = judge(graded, one.attempt, traced) if traced.doubts else one.grade.verdict
+            for counts in (self, *(self.groups.setdefault(name, SelfCorrection()) for name in _groups(graded, one))):
+                counts.add(one, traced, before)
+
     def add(self, one: GradedAttempt, traced: Trace, before: Verdict) -> None:
         """Count one attempt, `before` says how it stood before its first doubt (at its end without one)."""
         right, doubts = one.grade.verdict == "right", bool(traced.doubts)
@@ -132,11 +140,7 @@ def measure(rows: Iterable[GradedQuestion], judge: Before = stated_before) -> Se
     """
     total = SelfCorrection()
     for graded in rows:
-        for one in graded.attempts:
-            traced = trace(one.attempt, graded.question)
-            before = judge(graded, one.attempt, traced) if traced.doubts else one.grade.verdict
-            for counts in (total, *(total.groups.setdefault(name, SelfCorrection()) for name in _groups(graded, one))):
-                counts.add(one, traced, before)
+        total.add_question(graded, judge)
     return total
 
 

@@ -16,6 +16,7 @@ from lema_ray import statistics
 from lema_ray.grading import PUBLISHED
 from lema_ray.grading.votes import answer_classes
 from lema_ray.records import GradedAttempt, GradedQuestion, GradingMode
+from lema_ray.self_correction import SelfCorrection
 
 MAX_GROUPS = 200
 POWERS = (2, 4, 8, 16, 32, 64)
@@ -55,6 +56,7 @@ class Tally:
     unsure: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    correcting: SelfCorrection = field(default_factory=SelfCorrection)
 
     def add(self, graded: GradedQuestion) -> None:
         """Count one question."""
@@ -65,6 +67,7 @@ class Tally:
         self.samples = max(self.samples, len(graded.attempts))
         for one in graded.attempts:
             self._add_attempt(one)
+        self.correcting.add_question(graded)
         for mode in self.modes:
             self._add_mode(mode, graded)
         if len(graded.attempts) > 1:

@@ -39,7 +39,7 @@ def claim_and_evidence(scores: Sequence[Score], comparisons: Sequence[Comparison
     return claim, (
         f"{percent(rate[main.model])} against {percent(rate[main.baseline])} of {main.questions:,} held-out questions "
         f"({main.sampling}), a difference of {points(main.difference, sign=True)}, "
-        f"95 % interval {interval}, p {p_value(main.p_value)}"
+        f"95 % interval {interval}, p {p_value(main.p_value if main.p_holm is None else main.p_holm)}"
     )
 
 
