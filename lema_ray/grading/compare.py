@@ -15,7 +15,8 @@ from lema_ray.grading.choices import LETTERS, choice_letter, stated_choice
 from lema_ray.grading.evaluate import compare_values, constant
 from lema_ray.grading.intervals import compare_unions, same_form
 from lema_ray.grading.lists import compare_lists, compare_matrices, read_list
-from lema_ray.grading.numbers import MAX_DIGITS, Number, near_miss, numbers_in, read_number, same_number
+from lema_ray.grading.numbers import Number, near_miss, numbers_in, read_number, same_number
+from lema_ray.grading.refusals import why_not_symbolic
 from lema_ray.grading.spelling import normalise, value_side, without_unit
 from lema_ray.grading.times import read_compound, read_time, same_time
 from lema_ray.grading.units import kinds
@@ -27,6 +28,7 @@ _WORDS = re.compile(r"[^\W\d_]+(?:[ '-]+[^\W\d_]+)*")
 _SHORT_WORDS = {"yes", "no", "odd"}
 _ARTICLES = re.compile(r"^(?:an?|the|on|in|at)\s+")
 _NOTHING = {"none", "nothing", "no solution", "no solutions", "no real solution", "no real solutions", "zero", "never"}
+_INFINITY = re.compile(r"[-+]?\s*\\infty")
 _WRAPPED = re.compile(r"[(\[\"'*_`]+|[)\]\"'*_`.]+$")
 _OPERATORS = re.compile(r"[\\^=+*/!_{}<>]|\d\s*-\s*\d")
 _STATEMENT = re.compile(r"[^\d$€£¥-]+?\s(-?[$€£¥]?-?\d.*)", re.S)
@@ -201,39 +203,3 @@ def compare_exactly(answer: str, reference: str, choices: Sequence[str] | None =
         return Comparison("wrong", "set_for_tuple")
     refusal = why_not_symbolic(said, wanted) or why_not_symbolic(wanted, wanted)
     return Comparison("unsure", "refused", refusal) if refusal else None
-
-
-_CODE = re.compile(r"__|\bimport\b|\bopen\s*\(|\bexec\b|\beval\b|\blambda\b|\bsystem\b")
-_TOWER = re.compile(r"(?:\^|\*\*)\s*[{(]*\s*[\w.]+\s*[)}]*\s*(?:\^|\*\*)")
-_EXPONENT = re.compile(r"(?:\^|\*\*)\s*[{(]*\s*-?\d{5,}")
-_INFINITY = re.compile(r"[-+]?\s*\\infty")
-_EXPANSION = re.compile(r"[A-Za-z][^()]*\)\s*(?:\^|\*\*)\s*[{(]?\s*\d{3,}")
-_RELATIONS = re.compile(r"[<>=]|\\[lg]e(?![a-z])")
-_FACTORIAL = re.compile(r"\d{5,}\s*!|\)\s*!|!\s*!")
-_LARGE = re.compile(r"\\(?:sum|prod|int|iint|oint|lim)(?![a-z])")
-
-
-def _depth(text: str) -> int:
-    depth = deepest = 0
-    for char in text:
-        depth += (char in "([{") - (char in ")]}")
-        deepest = max(deepest, depth)
-    return deepest
-
-
-def why_not_symbolic(answer: str, reference: str) -> str | None:
-    """Why an answer is not given to a computer algebra system, None when it may be."""
-    checks = {
-        "longer than 1,500 characters": len(answer) > 1_500,
-        "nested more than 40 deep": _depth(answer) > 40,
-        "looks like code": bool(_CODE.search(answer)),
-        "a tower of powers": bool(_TOWER.search(answer)),
-        "an exponent of more than 4 digits": bool(_EXPONENT.search(answer)),
-        "a sum to a power of more than 2 digits": bool(_EXPANSION.search(answer)),
-        "more than 20 relations": len(_RELATIONS.findall(answer)) > 20,
-        "a huge or nested factorial": bool(_FACTORIAL.search(answer)),
-        "sums, integrals or limits that the reference has not": bool(_LARGE.search(answer))
-        and not _LARGE.search(reference),
-        f"more than {MAX_DIGITS} digits": sum(char.isdigit() for char in answer) > MAX_DIGITS,
-    }
-    return next((reason for reason, refused in checks.items() if refused), None)

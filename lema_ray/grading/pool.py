@@ -15,9 +15,10 @@ from types import TracebackType
 from lema_ray.grading.child import Child
 from lema_ray.grading.choices import is_letter, stated_choice
 from lema_ray.grading.clean import clean
-from lema_ray.grading.compare import Comparison, compare_exactly, why_not_symbolic
+from lema_ray.grading.compare import Comparison, compare_exactly
 from lema_ray.grading.extract import Extracted, extract_answer, mentions, retracts
 from lema_ray.grading.published import PUBLISHED
+from lema_ray.grading.refusals import why_not_symbolic
 from lema_ray.records import Grade, GradingMode, Question, Verdict
 
 Pair = tuple[str, str]
