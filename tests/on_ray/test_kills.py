@@ -1,6 +1,6 @@
 """Seeded kills of drivers, engine actors and raylets: what is collected is what an unkilled run collects, row for row.
 
-`LEMA_KILLS=100 pytest tests/on_ray/test_kills.py -s` is the full test.
+`LEMA_KILLS=100 pytest tests/on_ray/test_kills.py -s` is a longer one; what was run is in docs/reliability.md.
 """
 
 import os
@@ -22,7 +22,7 @@ from lema_ray.records import GradedQuestion
 from lema_ray.runs import RunFolder
 
 KILLS = int(os.environ.get("LEMA_KILLS", "4"))
-QUESTIONS = max(200, 5 * KILLS)
+QUESTIONS = 60 * KILLS
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(300 + 60 * KILLS)]
 
 
@@ -71,7 +71,7 @@ def test_kills_at_random_moments_change_nothing(tmp_path: Path, request: pytest.
         request.addfinalizer(lambda: stop(driver))
         while len(done) < KILLS and driver.poll() != 0:
             before, deadline = sent(url), time.monotonic() + 120
-            enough = rng.randint(1, max(2, one_pass // KILLS))
+            enough = rng.randint(1, one_pass // (2 * KILLS))
             while sent(url) - before < enough and driver.poll() is None:
                 assert time.monotonic() < deadline, f"no progress after {done}"
                 time.sleep(0.05)
@@ -83,7 +83,7 @@ def test_kills_at_random_moments_change_nothing(tmp_path: Path, request: pytest.
         assert driver.wait(timeout=240) == 0
         requests = sent(url) - one_pass
     print(f"\nkills: {done}; requests: {requests}, one pass: {one_pass}")
-    assert len(done) >= min(KILLS, 3)
+    assert len(done) >= KILLS / 2, "the run was over too soon for this to show anything"
     assert rows(tmp_path, "killed") == rows(tmp_path, "whole")
     assert one_pass <= requests <= one_pass + len(done) * IN_FLIGHT
     keys = [paid.key for paid in read_paid(RunFolder(f"{tmp_path}/killed"))]
