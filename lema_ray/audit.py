@@ -87,6 +87,8 @@ class Audit:
             if len(self.doubtful) < LISTED:
                 self.doubtful.append(DoubtfulReference(graded.question, *majority))
         for one in graded.attempts:
+            if one.attempt.origin == "injected":
+                continue  # wrong on purpose
             self._count(one)
             if one.grade.verdict in ("right", "wrong") and one.grade.answer is not None:
                 self._offer(one.grade.verdict, (one.grade.answer, graded.question.reference))
@@ -128,8 +130,9 @@ class Audit:
 
     @property
     def suspects(self) -> list[Suspect]:
-        """The most suspicious wrong verdicts, the most suspicious first."""
-        return [entry[-1] for entry in sorted(self._suspects, key=lambda entry: entry[:3], reverse=True)]
+        """The most suspicious wrong verdicts, one a question, the most suspicious first."""
+        ordered = sorted(self._suspects, key=lambda entry: entry[:3])
+        return list(reversed({entry[-1].question.id: entry[-1] for entry in ordered}.values()))
 
     def rate(self, count: int) -> float:
         """A share of all attempts."""

@@ -25,7 +25,7 @@ async def correct_question(
     Nothing is asked about a question whose reference most attempts contradict, unless `correct_doubtful` or somebody
     reviewed the reference: the mistake may be the reference's.
     """
-    doubt = None if correct_doubtful or graded.question.reviewed else _doubtful_reference(graded)
+    doubt = None if correct_doubtful else _doubtful_reference(graded)
     if doubt is not None:
         return replace(graded, drops=(*graded.drops, doubt))
     outcomes = await asyncio.gather(*(recipe.correct(graded, corrector, student) for recipe in recipes))

@@ -199,7 +199,7 @@ class Dropped:
         return cls(stage, id, reason, reply.text, 1, reply.prompt_tokens, reply.completion_tokens, reply.cost)
 
 
-def _is_mistake(attempt: Attempt) -> bool:
+def _finished_by_student(attempt: Attempt) -> bool:
     return attempt.finish_reason != "length" and attempt.origin not in ("written", "injected")
 
 
@@ -225,7 +225,12 @@ class GradedQuestion:
     @property
     def wrong(self) -> tuple[Attempt, ...]:
         """The students' mistakes. A cut-off answer is not one (it never finished), nor is what others wrote."""
-        return tuple(g.attempt for g in self.attempts if g.grade.verdict == "wrong" and _is_mistake(g.attempt))
+        return tuple(g.attempt for g in self.attempts if g.grade.verdict == "wrong" and _finished_by_student(g.attempt))
+
+    @property
+    def finished(self) -> tuple[GradedAttempt, ...]:
+        """The students' own attempts that came to an end, with their grades."""
+        return tuple(g for g in self.attempts if _finished_by_student(g.attempt))
 
 
 @dataclass(frozen=True, slots=True)

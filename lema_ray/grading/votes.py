@@ -56,12 +56,12 @@ def _matching(answer: str, is_number: bool, examples: Sequence[str]) -> int:
 
 
 def contradicting_majority(graded: GradedQuestion) -> tuple[str, int, int] | None:
-    """The answer, other than the reference, that most of the finished attempts agree on: (answer, votes, attempts).
+    """The answer, other than the reference, that most of the students' finished attempts agree on.
 
-    None when there is no such answer, or fewer than `MIN_VOTES` for it. A student's favourite mistake looks the same,
-    so this is a reason to look at the reference and no proof against it.
+    With its votes, and the attempts. None when there is no such answer, fewer than `MIN_VOTES` for it, or the reference
+    was reviewed. A favourite mistake looks the same: a reason to look at the reference and no proof against it.
     """
-    finished = [g for g in graded.attempts if g.attempt.finish_reason != "length"]
+    finished = () if graded.question.reviewed else graded.finished
     classes = answer_classes([g.grade.answer for g in finished])
     counts = Counter(c for c in classes if c is not None)
     if not counts:
