@@ -80,7 +80,7 @@ class Funnel:
         self.unattempted += not graded.attempts
         for one in graded.attempts:
             self._add_attempt(one)
-        for found in graded.analyses:
+        for found in (*graded.judgements, *graded.analyses):
             tokens = (found.prompt_tokens, found.completion_tokens, found.cost)
             self._spend("corrector", found.model).add(found.requests, *tokens)
         for correction in graded.corrections:
