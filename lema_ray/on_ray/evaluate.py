@@ -75,8 +75,15 @@ class Examiner:
         async def answered(row: GradedQuestion) -> GradedQuestion:
             if row.attempts:
                 return row
-            asked = {"model": model, "samples": sampling.samples, "few_shot": few_shot, "seed": seed}
-            return await attempt_question(row, self._engine, sampling=sampling, **asked)
+            return await attempt_question(
+                row,
+                self._engine,
+                model=model,
+                samples=sampling.samples,
+                sampling=sampling,
+                few_shot=few_shot,
+                seed=seed,
+            )
 
         examined = list(await asyncio.gather(*map(answered, rows)))
         return to_rows(await asyncio.to_thread(grade_questions, examined, self._grading))

@@ -59,7 +59,6 @@ def test_a_killed_evaluation_goes_on_from_its_last_finished_chunk(tmp_path: Path
         config = tmp_path / "run.yaml"
         config.write_text(yaml.safe_dump(small(tmp_path, questions=questions, evaluate=evaluate, ray={"num_cpus": 4})))
         run = RunFolder(f"{tmp_path}/small")
-        assert lema("questions", config).wait(timeout=120) == 0
         driver, deadline = lema("evaluate", config), time.monotonic() + 120
         while len(run.files(PARTS, suffix=".parquet")) < 3:
             assert driver.poll() is None and time.monotonic() < deadline
