@@ -54,6 +54,16 @@ def attempt_seed(run_seed: int, question_id: str, model: str, k: int) -> int:
     return int(content_id(str(run_seed), question_id, model, str(k)), 16) % 2**31
 
 
+def request_seed(sampling: SamplingConfig, run_seed: int, question_id: str, model: str, k: int) -> int | None:
+    """`attempt_seed` where there is anything to draw, None for greedy decoding."""
+    return attempt_seed(run_seed, question_id, model, k) if sampling.temperature > 0 else None
+
+
+def attempt_id(question_id: str, model: str, k: int) -> str:
+    """The id of a model's k-th attempt at a question."""
+    return f"{question_id}/{content_id(model)[:4]}{k}"
+
+
 async def attempt_question(
     graded: GradedQuestion,
     generate: Generate,
@@ -69,19 +79,19 @@ async def attempt_question(
     messages = solve_prompt(graded.question, few_shot)
 
     async def one(k: int) -> GradedAttempt | Dropped:
-        attempt_id = f"{graded.question.id}/{content_id(model)[:4]}{k}"
-        request_seed = attempt_seed(seed, graded.question.id, model, k) if sampling.temperature > 0 else None
+        own_id = attempt_id(graded.question.id, model, k)
+        own_seed = request_seed(sampling, seed, graded.question.id, model, k)
         try:
-            completion = await generate(messages, sampling.with_seed(request_seed))
+            completion = await generate(messages, sampling.with_seed(own_seed))
         except RequestRefused as refusal:
-            return refusal.dropped("attempts", attempt_id)
+            return refusal.dropped("attempts", own_id)
         attempt = Attempt(
-            id=attempt_id,
+            id=own_id,
             text=completion.text,
             model=model,
             origin=origin,
             finish_reason=completion.finish_reason,
-            seed=request_seed,
+            seed=own_seed,
             temperature=sampling.temperature,
             prompt_tokens=completion.prompt_tokens,
             completion_tokens=completion.completion_tokens,

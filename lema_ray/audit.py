@@ -69,6 +69,7 @@ class Audit:
     no_answer: int = 0
     failures: Counter[str] = field(default_factory=Counter)
     unsure_rules: Counter[str] = field(default_factory=Counter)
+    judged: Counter[str] = field(default_factory=Counter)
     extractions: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
     agreement: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -103,6 +104,8 @@ class Audit:
         self.no_answer += grade.answer is None
         self.extractions[grade.rules[0] if grade.rules else "none"] += 1
         self.failures.update(rule for rule in grade.rules if rule in FAILURES)
+        if "judge" in grade.rules:
+            self.judged[grade.verdict] += 1
         if grade.verdict == "unsure" and grade.rules:
             self.unsure_rules[grade.rules[-1]] += 1
 
@@ -212,6 +215,8 @@ def audit_lines(audit: Audit, show: int = 20) -> Iterable[str]:
     yield f"comparisons that failed or were refused: {failed}"
     if audit.unsure_rules:
         yield "unsure because of: " + ", ".join(f"{rule} {n:,}" for rule, n in audit.unsure_rules.most_common(8))
+    if audit.judged:
+        yield "unsure before the judge: " + ", ".join(f"{n:,} now {v}" for v, n in audit.judged.most_common())
     if audit.agreed is not None:
         sampled = sum(audit.agreement.values())
         yield f"second comparison of {sampled:,} sampled answers: {audit.agreed:.1%} agreement where it gave a verdict"

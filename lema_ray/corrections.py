@@ -1,4 +1,7 @@
-"""Run the recipes on one graded question. Called for every row by the corrector pool of `on_ray.collect`."""
+"""Run the judge, if there is one, and the recipes on one graded question.
+
+Called for every row by the corrector pool of `on_ray.collect`.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,10 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+from lema_ray.config import JudgeConfig
 from lema_ray.engines import Generate
 from lema_ray.grading.votes import contradicting_majority
+from lema_ray.judge import judge_question
 from lema_ray.recipes import Recipe
 from lema_ray.records import Dropped, GradedQuestion
 
@@ -19,13 +24,18 @@ async def correct_question(
     recipes: Sequence[Recipe],
     student: Generate | None = None,
     correct_doubtful: bool = False,
+    judge: JudgeConfig | None = None,
 ) -> GradedQuestion:
     """The question with every recipe's corrections and drops; a recipe decides itself what to do without mistakes.
 
     Nothing is asked about a question whose reference most attempts contradict, unless `correct_doubtful` or somebody
-    reviewed the reference: the mistake may be the reference's.
+    reviewed the reference: the mistake may be the reference's. With `judge`, unsure grades are judged first.
     """
     doubt = None if correct_doubtful else _doubtful_reference(graded)
+    if doubt is None and judge is not None:
+        graded = await judge_question(graded, corrector, judge)
+        # What was unsure may now be the vote that contradicts the reference.
+        doubt = None if correct_doubtful else _doubtful_reference(graded)
     if doubt is not None:
         return replace(graded, drops=(*graded.drops, doubt))
     outcomes = await asyncio.gather(*(recipe.correct(graded, corrector, student) for recipe in recipes))

@@ -12,6 +12,7 @@ from typing import Any
 from lema_ray.attempts import solve_prompt
 from lema_ray.config import LimitsConfig, OpenAISpec, RunConfig, SamplingConfig
 from lema_ray.cost import price_of
+from lema_ray.judge import judge_prompt
 from lema_ray.recipes import open_recipe
 from lema_ray.records import Message, Question
 
@@ -74,9 +75,14 @@ def askings(config: RunConfig, rows: int, sample: Sequence[Question]) -> list[As
 def _correcting(config: RunConfig, rows: int, sample: Sequence[Question]) -> Iterator[Asking]:
     """The corrector's calls for each recipe. An attempt does not exist yet: the reference solution stands in for it."""
     corrector = config.corrector
+    samples = sum(s.samples for s in config.students) or 1
+    if config.grading.judge is not None:
+        shown = tuple(judge_prompt(q, q.solution or q.reference) for q in sample)
+        most = rows * (samples + sum(w.samples for w in config.writers))
+        yield Asking("judge", corrector.engine, corrector.actors.max, (0, most), shown, config.grading.judge)
     for settings in config.recipes:
         recipe = open_recipe(settings)
-        most = rows * recipe.most_requests(sum(s.samples for s in config.students) or 1)
+        most = rows * recipe.most_requests(samples)
         shown = tuple(recipe.preview(q, q.solution or f"Step 1: The answer is {q.reference}.") for q in sample)
         yield Asking(
             f"corrections {recipe.name}", corrector.engine, corrector.actors.max, (0, most), shown, settings.sampling

@@ -178,10 +178,28 @@ class Analysis:
 
 
 @dataclass(frozen=True, slots=True)
+class Judgement:
+    """What the corrector said of a grade that was `unsure`. Made by `judge`; read by the ledger.
+
+    The verdict itself, with its reason, is in the attempt's grade (and in those of attempts with the same text).
+    """
+
+    attempt_id: str
+    verdict: Verdict
+    reason: str = ""
+    model: str = ""
+    requests: int = 1
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class Dropped:
     """Something left the flow, with a reason code. Made by any stage; read by the funnel in the report.
 
-    What a dropped reply cost stays with it: the ledger is the sum over corrections, attempts and drops.
+    What a dropped reply cost stays with it: the ledger is the sum over attempts, judgements, analyses, corrections
+    and drops.
     """
 
     stage: str
@@ -207,8 +225,8 @@ def _finished_by_student(attempt: Attempt) -> bool:
 class GradedQuestion:
     """A question with all its graded attempts and everything that happened to it: the unit that flows.
 
-    One row in, one row out, at every stage of collect. Stages fill in `attempts`, then `analyses`, `corrections` and
-    `drops`.
+    One row in, one row out, at every stage of collect. Stages fill in `attempts`, then `judgements`, `analyses`,
+    `corrections` and `drops`.
     """
 
     question: Question
@@ -216,6 +234,7 @@ class GradedQuestion:
     corrections: tuple[Correction, ...] = ()
     drops: tuple[Dropped, ...] = ()
     analyses: tuple[Analysis, ...] = ()
+    judgements: tuple[Judgement, ...] = ()
 
     @property
     def right(self) -> tuple[Attempt, ...]:

@@ -128,7 +128,8 @@ class RunFolder:
 def open_run(config: RunConfig) -> RunFolder:
     """The folder of a run, made or found again. Raises `ConfigError` when it belongs to another config.
 
-    The budget is not part of what a run is: raising it is how a run that reached it goes on.
+    The budget is not part of what a run is: raising it is how a run that reached it goes on. Nor is it where answers
+    may be reused from, which are the same answers.
     """
     run = RunFolder(config.folder)
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
@@ -137,7 +138,7 @@ def open_run(config: RunConfig) -> RunFolder:
         return run
     found = yaml.safe_load(run.read_text("config.yaml"))
     wanted = yaml.safe_load(text)
-    differing = [d for d in _differences(found, wanted) if not d.startswith("budget.")]
+    differing = [d for d in _differences(found, wanted) if not d.startswith(("budget.", "evaluate.reuse"))]
     if not differing and found != wanted:
         run.write_text(text, "config.yaml")
     if differing:

@@ -69,11 +69,18 @@ class ImportConfig(Section):
     )
 
 
+class JudgeConfig(SamplingConfig):
+    """How the corrector generates when it is asked about an unsure grade; `{}` takes these."""
+
+    temperature: float = Field(0.0, ge=0)
+
+
 class GradingConfig(Section):
-    """How attempts are judged. `timeout_s` is per comparison, after which its process is killed."""
+    """How attempts are graded. `timeout_s` is per comparison, after which its process is killed."""
 
     timeout_s: float = Field(5.0, gt=0)
     processes: int = Field(1, ge=1)
+    judge: JudgeConfig | None = Field(None, description="let the corrector judge unsure grades; null: off")
     actors: ActorsConfig = ActorsConfig(cpus=0.25)
 
 

@@ -85,5 +85,8 @@ class EvaluateConfig(Section):
     models: dict[str, EngineSpec] = Field(
         default_factory=dict, description="other models to examine: a folder, a hub id or an endpoint, by name"
     )
+    reuse: tuple[str, ...] = Field(
+        (), description="run folders whose answers by the same model content, question, prompt and seed are taken over"
+    )
     trained: bool = Field(True, description="examine the base and the trained models; false: only `models`")
     actors: ActorsConfig = ActorsConfig()

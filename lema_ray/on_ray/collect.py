@@ -102,7 +102,8 @@ def _pipeline(config: RunConfig, run: RunFolder, rows: int, progress: Any) -> tu
     dataset = _grades(dataset, config, progress)
     doubtful = config.recipe.doubtful_references == "correct"
     recipes = [open_recipe(recipe) for recipe in config.recipes]
-    work = partial(correct_question, recipes=recipes, correct_doubtful=doubtful)
+    judge = config.grading.judge
+    work = partial(correct_question, recipes=recipes, correct_doubtful=doubtful, judge=judge)
     dataset = engine_pool(
         dataset, config.corrector.engine, config.corrector.actors, work, "corrections", progress, paying
     )

@@ -1,7 +1,9 @@
 """Examine models on held-out questions through one pool of vLLM actors, one model after the other.
 
 Actors keep their engine and load the next model's weights into it, because starting an engine costs far more than
-examining a small model. `proven` asks each trained model one question, which is what training's success is reported on.
+examining a small model. Answers that are there already (`earlier_answers`) are graded and not asked for again, and
+every finished chunk is kept, so an evaluation goes on where it was killed. `proven` asks each trained model one
+question, which is what training's success is reported on.
 Called by `on_ray.flow`.
 """
 
@@ -9,8 +11,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterator
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from itertools import islice
 from typing import Any
 
 import pyarrow as pa
@@ -19,8 +26,10 @@ import ray
 
 from lema_ray.attempts import attempt_question
 from lema_ray.config import EngineSpec, EvaluationSampling, GradingConfig, RunConfig, SamplingConfig, VLLMSpec
+from lema_ray.earlier_answers import PARTS, Asked, EarlierAnswers, read_earlier, with_keys
 from lema_ray.engines import EngineUnavailable, open_engine
 from lema_ray.grading import GradingPool
+from lema_ray.model_identity import model_identity
 from lema_ray.on_ray.cluster import check_plan, evaluate_pools
 from lema_ray.on_ray.pools import from_rows, grade_questions, stage_error, to_rows
 from lema_ray.records import GradedQuestion, Question
@@ -59,24 +68,25 @@ class Examiner:
         await self._engine.start()
 
     async def examine(
-        self, questions: list[Question], model: str, sampling: EvaluationSampling, few_shot: int, seed: int
+        self, rows: list[GradedQuestion], model: str, sampling: EvaluationSampling, few_shot: int, seed: int
     ) -> pa.Table:
-        """The questions with their graded answers."""
-        answered = await asyncio.gather(
-            *(
-                attempt_question(
-                    GradedQuestion(question),
-                    self._engine,
-                    model=model,
-                    samples=sampling.samples,
-                    sampling=sampling,
-                    few_shot=few_shot,
-                    seed=seed,
-                )
-                for question in questions
+        """The questions with their graded answers; those that have answers are graded only."""
+
+        async def answered(row: GradedQuestion) -> GradedQuestion:
+            if row.attempts:
+                return row
+            return await attempt_question(
+                row,
+                self._engine,
+                model=model,
+                samples=sampling.samples,
+                sampling=sampling,
+                few_shot=few_shot,
+                seed=seed,
             )
-        )
-        return to_rows(await asyncio.to_thread(grade_questions, list(answered), self._grading))
+
+        examined = list(await asyncio.gather(*map(answered, rows)))
+        return to_rows(await asyncio.to_thread(grade_questions, examined, self._grading))
 
     async def close(self) -> None:
         """Give back the engine's memory and processes before the actor ends."""
@@ -118,7 +128,7 @@ def proven(pool: list[Any], config: RunConfig, model: str, question: Question) -
     """Load a saved model in vLLM and let it answer one question. Raises `EngineUnavailable` when it cannot."""
     ray.get(pool[0].open.remote(engine_spec(config, model)))
     sampling = EvaluationSampling(name="proof", max_tokens=_longest(config))
-    table = ray.get(pool[0].examine.remote([question], model, sampling, 0, config.seed))
+    table = ray.get(pool[0].examine.remote([GradedQuestion(question)], model, sampling, 0, config.seed))
     attempts = from_rows(table)[0].attempts
     if not attempts or not attempts[0].attempt.text.strip():
         raise EngineUnavailable(f"{model}: vLLM loaded the saved model, but it answered a question with nothing")
@@ -130,43 +140,75 @@ def _longest(config: RunConfig) -> int:
     return max(sampling.max_tokens for sampling in every)
 
 
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Questions that are examined together, their keys, and how many of them have no answer yet."""
+
+    rows: list[GradedQuestion]
+    keys: list[str]
+    new: int
+
+
 def examine_model(pool: list[Any], config: RunConfig, run: RunFolder, name: str, spec: EngineSpec) -> dict[str, float]:
-    """Write `evaluations/<name>--<sampling>.parquet` for every way of asking; returns the seconds each took."""
-    seconds = {}
-    ray.get([actor.open.remote(spec) for actor in pool])
+    """Write `evaluations/<name>--<sampling>.parquet` for every way of asking; returns the seconds each took.
+
+    The model is loaded when the first question without an answer comes. Raises `ConfigError` for a run that
+    `evaluate.reuse` names in vain.
+    """
+    seconds, identity = {}, model_identity(spec, run)
+    earlier = read_earlier(run, config.evaluate.reuse)
+    if config.evaluate.reuse and not identity.by_content:
+        print(f"{name}: known by name only, so no answers of other runs are reused", flush=True)
+    loaded = cache(lambda: ray.get([actor.open.remote(spec) for actor in pool]))
     for sampling in config.evaluate.sampling:
-        start = time.monotonic()
-        tables = _examined(pool, config, run, name, sampling)
-        _write(run, f"{name}--{sampling.name}.parquet", tables)
+        start, counted = time.monotonic(), Counter[str]()
+        asked = Asked(identity.key, name, sampling, config.evaluate.few_shot, config.seed)
+        _write(run, f"{name}--{sampling.name}.parquet", _examined(pool, run, asked, earlier, loaded, counted))
+        run.remove(PARTS, f"{name}--{sampling.name}")
         seconds[sampling.name] = round(time.monotonic() - start, 2)
-        print(f"evaluated {name} ({sampling.name}) in {seconds[sampling.name]} s", flush=True)
+        reused = f", {counted['reused']:,} of {counted['questions']:,} answered before" if counted["reused"] else ""
+        print(f"evaluated {name} ({sampling.name}) in {seconds[sampling.name]} s{reused}", flush=True)
     return seconds
 
 
 def _examined(
-    pool: list[Any], config: RunConfig, run: RunFolder, name: str, sampling: EvaluationSampling
+    pool: list[Any],
+    run: RunFolder,
+    asked: Asked,
+    earlier: EarlierAnswers,
+    loaded: Callable[[], Any],
+    counted: Counter[str],
 ) -> Iterator[pa.Table]:
     """Graded chunks as they finish, with a bounded number of them on the way."""
-    flying: list[Any] = []
-    for number, chunk in enumerate(_chunks(run)):
+    flying: dict[Any, Chunk] = {}
+
+    def landed(ref: Any) -> pa.Table:
+        chunk = flying.pop(ref)
+        table = with_keys(ray.get(ref), chunk.keys, asked.sampling.samples)
+        counted.update(questions=len(chunk.rows), reused=len(chunk.rows) - chunk.new)
+        if chunk.new:
+            with run.writing(PARTS, f"{asked.model}--{asked.sampling.name}", f"{uuid.uuid4().hex}.parquet") as sink:
+                pq.write_table(table, sink)
+        return table
+
+    for number, chunk in enumerate(_chunks(run, asked, earlier)):
         if len(flying) >= CHUNKS_IN_FLIGHT * len(pool):
-            done, flying = ray.wait(flying)
-            yield from ray.get(done)
+            done, _ = ray.wait(list(flying))
+            yield from map(landed, done)
+        if chunk.new:
+            loaded()
         actor = pool[number % len(pool)]
-        flying.append(actor.examine.remote(chunk, name, sampling, config.evaluate.few_shot, config.seed))
-    for ref in flying:
-        yield ray.get(ref)
+        flying[actor.examine.remote(chunk.rows, asked.model, asked.sampling, asked.few_shot, asked.seed)] = chunk
+    yield from map(landed, list(flying))
 
 
-def _chunks(run: RunFolder) -> Iterator[list[Question]]:
-    chunk: list[Question] = []
-    for question in run.read_records(Question, "questions", "test.parquet"):
-        chunk.append(question)
-        if len(chunk) == CHUNK_QUESTIONS:
-            yield chunk
-            chunk = []
-    if chunk:
-        yield chunk
+def _chunks(run: RunFolder, asked: Asked, earlier: EarlierAnswers) -> Iterator[Chunk]:
+    questions = run.read_records(Question, "questions", "test.parquet")
+    while some := list(islice(questions, CHUNK_QUESTIONS)):
+        keys = [asked.key(question) for question in some]
+        found = earlier.find(keys)
+        rows = [asked.restored(q, found.get(key, ())) for q, key in zip(some, keys, strict=True)]
+        yield Chunk(rows, keys, sum(not row.attempts for row in rows))
 
 
 def _write(run: RunFolder, name: str, tables: Iterator[pa.Table]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import ray
 
-from lema_ray.records import Analysis, Correction, Dropped, GradedQuestion
+from lema_ray.records import Analysis, Correction, Dropped, GradedQuestion, Judgement
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,12 @@ class Counted:
         own = [g for g in row.attempts if g.attempt.origin != "injected"]
         verdicts = [g.grade.verdict for g in own if g.grade.rules != ("ungraded",)]
         attempts = [g.attempt for g in row.attempts]
-        replies: list[Analysis | Correction | Dropped] = [*row.analyses, *row.corrections, *row.drops]
+        replies: list[Judgement | Analysis | Correction | Dropped] = [
+            *row.judgements,
+            *row.analyses,
+            *row.corrections,
+            *row.drops,
+        ]
         paid = [*attempts, *replies]
         return cls(
             rows=1,

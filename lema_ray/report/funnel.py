@@ -9,7 +9,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
-from lema_ray.records import Correction, Dropped, GradedAttempt, GradedQuestion
+from lema_ray.records import Analysis, Correction, Dropped, GradedAttempt, GradedQuestion, Judgement
 from lema_ray.steps import split_steps
 
 ROLES = {"written": "writer", "injected": "corrector"}
@@ -80,7 +80,8 @@ class Funnel:
         self.unattempted += not graded.attempts
         for one in graded.attempts:
             self._add_attempt(one)
-        for found in graded.analyses:
+        replies: list[Judgement | Analysis] = [*graded.judgements, *graded.analyses]
+        for found in replies:
             tokens = (found.prompt_tokens, found.completion_tokens, found.cost)
             self._spend("corrector", found.model).add(found.requests, *tokens)
         for correction in graded.corrections:

@@ -22,6 +22,17 @@ def teach(messages: Sequence[Message], sampling: Sampling) -> str:
     return reply(messages)
 
 
+def murmur(messages: Sequence[Message], sampling: Sampling) -> str:
+    """A student who is right but states no answer, so that the grader cannot tell."""
+    answer = teach(messages, sampling).rsplit(maxsplit=1)[-1].rstrip(".")
+    return f"Attempt {sampling.seed}: 2 + 3 = 5, oops, so it's {answer}"
+
+
+def judge_half(messages: Sequence[Message], sampling: Sampling) -> str:
+    """A corrector that judges about half of what it is asked to, and says nothing of use otherwise."""
+    return "Reason: It is another number.\nVerdict: wrong" if (sampling.seed or 0) % 2 else "I would rather not say."
+
+
 def refuse_some(messages: Sequence[Message], sampling: Sampling) -> str:
     """A corrector that refuses about half of what it is asked."""
     if (sampling.seed or 0) % 2:

@@ -116,3 +116,21 @@ def test_evolution_writes_a_questions_file_for_a_second_run(cluster, make_config
     )
     made = [item for _, item in read_questions(source)]
     assert len(made) == 12 and all(isinstance(q, Question) and q.reference == "3" and q.solution for q in made)
+
+
+def test_unsure_grades_are_judged_by_the_corrector_and_its_replies_are_in_the_ledger(cluster, make_config) -> None:
+    student = {"engine": {"type": "scripted", "script": "on_ray_scripts:murmur"}, "samples": 2}
+    corrector = {"engine": {"type": "scripted", "script": "on_ray_scripts:judge_half", "model": "judge"}}
+    flow = Flow(make_config(students=[student], corrector=corrector, grading={"judge": {"max_tokens": 64}}))
+    flow.questions()
+    counts = flow.collect()
+    rows = list(flow.run.read_records(GradedQuestion, "collected"))
+    judgements = [j for row in rows for j in row.judgements]
+    unread = [d for row in rows for d in row.drops if d.stage == "judge"]
+    assert len(judgements) > 20 and len(unread) > 20 and {j.verdict for j in judgements} == {"wrong"}
+    judged = [g for row in rows for g in row.attempts if g.grade.rules[-1] == "judge"]
+    assert len(judged) == len(judgements) and {g.grade.reason for g in judged} == {"It is another number."}
+    assert counts["unsure"] == len(unread) and counts["wrong"] == len(judged)
+    corrected = [d for row in rows for d in row.drops if d.stage == "corrections"]
+    assert {d.id for d in corrected} == {j.attempt_id for j in judgements}, "what is judged wrong is corrected"
+    assert counts["requests"] == counts["attempts"] + len(judgements) + len(unread) + len(corrected)

@@ -4,14 +4,17 @@ import shutil
 from pathlib import Path
 
 import pytest
+import ray
 from tiny_model import save_tiny_model
 
+from lema_ray.config import EvaluationSampling
 from lema_ray.engines import EngineUnavailable
 from lema_ray.evaluation import score_run
 from lema_ray.on_ray.evaluate import engine_spec, examine_model, examiners, proven
 from lema_ray.on_ray.flow import Flow
 from lema_ray.records import GradedQuestion, Question
 
+QUESTION = Question("q", "What is 1 + 1?", "2", "made up")
 pytestmark = [pytest.mark.ray, pytest.mark.vllm, pytest.mark.timeout(300)]
 
 
@@ -39,6 +42,31 @@ def test_models_one_after_the_other_in_one_engine(cluster, make_config, tiny_mod
     scores, comparisons = score_run(flow.run, ["base", "other"], ["greedy", "hot"])
     assert [s.questions for s in scores] == [10] * 4 and [s.samples for s in scores] == [1, 1, 2, 2]
     assert len(comparisons) == 2
+    check_reuse(flow, tiny_model, make_config, sampling, tmp_path)
+
+
+def check_reuse(flow: Flow, model: Path, make_config, sampling: list[dict[str, object]], tmp_path: Path) -> None:
+    """Another run of the same weights from another folder takes the answers over, without loading the model at all."""
+    copy, student = shutil.copytree(model, tmp_path / "copy"), flow.config.students[0].model_dump()
+    evaluate = {"sampling": sampling, "reuse": [flow.run.root]}
+    second = Flow(make_config(name="second", students=[student], evaluate=evaluate))
+    second.questions()
+    with examiners(second.config) as pool:
+        spec = engine_spec(second.config, str(copy))
+        examine_model(pool, second.config, second.run, "base", spec)
+        # An actor without an engine could only grade, so nothing was asked.
+        with pytest.raises(Exception, match="NoneType"):
+            ray.get(pool[0].examine.remote([GradedQuestion(QUESTION)], "m", EvaluationSampling(), 0, 0))
+    for name in ("greedy", "hot"):
+        texts = [
+            sorted(
+                g.attempt.text
+                for row in run.read_records(GradedQuestion, "evaluations", f"base--{name}.parquet")
+                for g in row.attempts
+            )
+            for run in (flow.run, second.run)
+        ]
+        assert texts[0] == texts[1] and texts[0]
 
 
 def test_a_model_that_vllm_cannot_load_is_not_proven(cluster, make_config, tiny_model: Path, tmp_path: Path) -> None:
