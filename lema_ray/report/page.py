@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from contextlib import suppress
 from importlib import resources
 from typing import Any
 
 import yaml
 
 from lema_ray.audit import WHY, Audit
+from lema_ray.config import ConfigError
 from lema_ray.evaluation import Comparison, evaluation_files, read_scores
 from lema_ray.grading.pool import second_comparison
 from lema_ray.records import GradedQuestion
@@ -24,6 +26,7 @@ from lema_ray.report.funnel import FATES, Funnel
 from lema_ray.report.gallery import Gallery, exam_answers
 from lema_ray.report.headline import claim_and_evidence, headline, main_comparison
 from lema_ray.runs import RunFolder
+from lema_ray.taxonomy import load_taxonomy
 
 __all__ = ["headline", "render", "write_report"]
 
@@ -65,6 +68,16 @@ def render(run: RunFolder) -> str:
     return environment.get_template("page.html").render(**assets, **gather(run))
 
 
+def _kinds(config: dict[str, Any]) -> dict[str, str]:
+    """Names of the error types that the run's corrections have as codes; a taxonomy that is gone leaves the codes."""
+    names: dict[str, str] = {}
+    for recipe in (config.get("recipe") or {}, *(config.get("more_recipes") or ())):
+        with suppress(ConfigError):
+            types = load_taxonomy((recipe.get("analysis") or {}).get("taxonomy", "lemma")).types
+            names |= {kind.code: kind.name for kind in types}
+    return names
+
+
 def gather(run: RunFolder) -> dict[str, Any]:
     """Everything the template shows. Parts that have not run are None or empty."""
     config_text = run.read_text("config.yaml") if run.exists("config.yaml") else None
@@ -82,6 +95,7 @@ def gather(run: RunFolder) -> dict[str, Any]:
         "wrong_steps": wrong_step_rows(funnel) if funnel else [],
         "examples": gallery.cards() if gallery else [],
         "reasons": REASONS,
+        "kinds": _kinds(config),
         "audit": audit,
         "why": WHY,
         **_stages(manifest.get("stages", {})),
