@@ -14,7 +14,7 @@ from lema_ray.grading.boxes import last_box
 from lema_ray.grading.choices import choice_letter, stated_choice
 from lema_ray.grading.clean import clean
 from lema_ray.grading.lists import read_list
-from lema_ray.grading.numbers import NUMBER, numbers_in, read_number
+from lema_ray.grading.numbers import NUMBER, near_miss, read_number
 from lema_ray.grading.spelling import normalise, without_unit
 from lema_ray.grading.times import read_compound, read_time
 from lema_ray.records import Task
@@ -257,7 +257,8 @@ def mentions(text: str, reference: str) -> bool:
     end, wanted = clean(text)[-400:], normalise(reference)
     number = read_number(wanted)
     if number is not None:
-        return number.value in numbers_in(end)
+        said = (read_number(match[0]) for match in NUMBER.finditer(end))
+        return any(n.value == number.value or near_miss(n, number) is not None for n in said if n)
     return len(wanted) > 1 and wanted.replace(" ", "") in normalise(end).replace(" ", "")
 
 
