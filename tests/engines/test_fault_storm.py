@@ -55,7 +55,7 @@ async def corrected(url: str, run: RunFolder) -> list[GradedQuestion]:
     await engine.start()
     paid = PaidEngine(engine, PaidLog(run, "storm"), read_index(run), "corrections")
     recipe = open_recipe(RecipeConfig())
-    work = [correct_question(row, paid.for_row(row.question.id), recipe=recipe) for row in wrong_rows()]
+    work = [correct_question(row, paid.for_row(row.question.id), recipes=[recipe]) for row in wrong_rows()]
     try:
         return list(await asyncio.gather(*work))
     finally:

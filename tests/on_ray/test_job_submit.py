@@ -30,10 +30,12 @@ def free_ports(count: int) -> list[int]:
 @pytest.fixture
 def dashboard(tmp_path: Path) -> Iterator[str]:
     """The address of a cluster that this test started, and that it alone stops."""
-    port, dashboard_port, client = free_ports(3)
+    port, dashboard_port, client, agent = free_ports(4)
     address = f"http://127.0.0.1:{dashboard_port}"
     command = [RAY, "start", "--head", "--block", "--num-cpus=4", f"--port={port}", "--node-ip-address=127.0.0.1"]
     command += [f"--dashboard-port={dashboard_port}", f"--ray-client-server-port={client}", "--disable-usage-stats"]
+    # The cluster of the other tests has an agent as well, at the usual port.
+    command += [f"--dashboard-agent-listen-port={agent}"]
     environment = {k: v for k, v in os.environ.items() if k not in ("RAY_ADDRESS", "PYTHONPATH")}
     environment |= {"RAY_AUTH_MODE": "disabled", "RAY_TMPDIR": f"/tmp/lema{port}"}
     server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
