@@ -54,7 +54,6 @@ def test_a_limiter_that_dies_forgets_neither_the_minute_nor_the_money(cluster, t
     exchange(Want(input_tokens=30), settled=(Settled(lease, "ok", 80),))  # this has saved what was leased before
     ray.kill(limiters, no_restart=False)
     assert not exchange(Want(input_tokens=30)).leases, "80 of 100 are used for a minute"
-    assert exchange(Want(input_tokens=1)).leases
     assert exchange(Want(cost=1.5)).stop is None and not exchange(Want(cost=1.5)).leases
 
 
