@@ -9,7 +9,7 @@ from lema_ray.on_ray.analyze import analyze_run
 from lema_ray.on_ray.flow import Flow
 from lema_ray.records import GradedQuestion
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 
 def rows(flow: Flow, *where: str) -> list[GradedQuestion]:

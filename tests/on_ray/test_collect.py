@@ -11,7 +11,7 @@ from lema_ray.on_ray.collect import count_collected
 from lema_ray.on_ray.flow import Flow
 from lema_ray.records import GradedQuestion, Question
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 
 def collected(flow: Flow) -> list[GradedQuestion]:

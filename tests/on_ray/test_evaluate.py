@@ -15,7 +15,7 @@ from lema_ray.on_ray.flow import Flow
 from lema_ray.records import GradedQuestion, Question
 
 QUESTION = Question("q", "What is 1 + 1?", "2", "made up")
-pytestmark = [pytest.mark.ray, pytest.mark.vllm, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.ray, pytest.mark.vllm, pytest.mark.timeout(600)]
 
 
 def test_models_one_after_the_other_in_one_engine(cluster, make_config, tiny_model: Path, tmp_path: Path) -> None:

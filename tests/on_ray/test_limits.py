@@ -18,7 +18,7 @@ from lema_ray.paid import Paid, PaidLog, read_paid
 from lema_ray.records import Completion, GradedQuestion
 from lema_ray.runs import RunFolder
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 
 def teacher(url: str, **more: object) -> dict[str, object]:

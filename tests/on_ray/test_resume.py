@@ -17,7 +17,7 @@ from lema_ray.attempts import solve_prompt
 from lema_ray.records import GradedQuestion, Question, content_id
 from lema_ray.runs import RunFolder
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 HERE = Path(__file__).parent
 
 

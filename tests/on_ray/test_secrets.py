@@ -14,7 +14,7 @@ from on_ray_config import small
 
 from lema_ray.demo.server import ServerOptions, running
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 KEY = "sk-planted-7f3a9c21e5"
 HERE = Path(__file__).parent
 

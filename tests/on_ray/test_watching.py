@@ -13,7 +13,7 @@ from lema_ray.on_ray.pools import EnginePool, to_rows
 from lema_ray.on_ray.progress import Progress
 from lema_ray.records import GradedQuestion
 
-pytestmark = [pytest.mark.ray, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 
 def test_a_poison_row_is_dropped_with_the_error_and_the_run_goes_on(cluster, make_config) -> None:
