@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from typing import Any
@@ -124,8 +124,15 @@ def report(progress: Any, stage: str, counted: Counted) -> None:
 @contextmanager
 def shown(progress: Any, stages: Sequence[str], rows: int, every_s: float = 5.0) -> Iterator[None]:
     """Show rows, rates and what was accepted while the body runs."""
+    with displayed(_show, progress, stages, rows, every_s):
+        yield
+
+
+@contextmanager
+def displayed(show: Callable[..., None], *arguments: Any) -> Iterator[None]:
+    """Run `show(*arguments, done)` in a thread beside the body; the event `done` tells it to end."""
     done = threading.Event()
-    display = threading.Thread(target=_show, args=(progress, stages, rows, every_s, done), daemon=True)
+    display = threading.Thread(target=show, args=(*arguments, done), daemon=True)
     display.start()
     try:
         yield

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from lema_ray.on_ray.progress import displayed
 from lema_ray.runs import RunFolder
 
 NOTE = "progress.json"
@@ -36,14 +37,8 @@ def progress_callback(run: RunFolder, arm: str) -> Any:
 @contextmanager
 def followed(run: RunFolder, arms: Sequence[str], every_s: float = 5.0) -> Iterator[None]:
     """Print each arm's progress to stderr while the body runs."""
-    done = threading.Event()
-    display = threading.Thread(target=_follow, args=(run, arms, every_s, done), daemon=True)
-    display.start()
-    try:
+    with displayed(_follow, run, arms, every_s):
         yield
-    finally:
-        done.set()
-        display.join(timeout=10)
 
 
 def _follow(run: RunFolder, arms: Sequence[str], every_s: float, done: threading.Event) -> None:

@@ -1,17 +1,23 @@
-"""Kill a driver and all that it started, at once, as a machine does that loses its power."""
+"""Kill a driver, and wait until nothing of its run is left."""
 
-import contextlib
+import os
+import signal
 import subprocess
 
 import psutil
 
 
-def kill_all(driver: subprocess.Popen[bytes]) -> None:
-    """`kill -9` for the whole family; comes back when nothing of it is left."""
+def kill_driver(driver: subprocess.Popen[bytes]) -> None:
+    """`kill -9` for a driver in a session of its own; its cluster is left to notice by itself."""
     family = psutil.Process(driver.pid).children(recursive=True)
-    driver.kill()
-    for process in family:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
+    os.killpg(driver.pid, signal.SIGKILL)
     driver.wait()
-    psutil.wait_procs(family, timeout=60)
+    wait_gone(family)
+
+
+def wait_gone(family: list[psutil.Process]) -> None:
+    """Wait for processes that are about to end; one that does not is killed."""
+    _, left = psutil.wait_procs(family, timeout=15)
+    for process in left:
+        process.kill()
+    psutil.wait_procs(left, timeout=15)

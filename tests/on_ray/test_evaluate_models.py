@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from killing import kill_all
+from killing import kill_driver
 from on_ray_config import small
 
 from lema_ray.compare_runs import compare_runs
@@ -63,7 +63,7 @@ def test_a_killed_evaluation_goes_on_from_its_last_finished_chunk(tmp_path: Path
         while len(run.files(PARTS, suffix=".parquet")) < 3:
             assert driver.poll() is None and time.monotonic() < deadline
             time.sleep(0.05)
-        kill_all(driver)
+        kill_driver(driver)
         kept = {row.question.id for row in run.read_records(GradedQuestion, PARTS)}
         assert not run.files("evaluations", suffix=".parquet") and len(kept) >= 3 * 64
         before = sent(url)

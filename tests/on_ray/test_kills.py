@@ -13,6 +13,7 @@ from random import Random
 import psutil
 import pytest
 import yaml
+from killing import wait_gone
 from on_ray_config import small
 from test_paid_resume import IN_FLIGHT, collect, engine_actors, sent, stop
 
@@ -56,9 +57,7 @@ def kill(driver: subprocess.Popen[bytes], victim: str) -> None:
         except subprocess.TimeoutExpired:
             stop(driver)
     driver.wait()
-    _, left = psutil.wait_procs(family, timeout=15)
-    for process in left:
-        process.kill()
+    wait_gone(family)
 
 
 def test_kills_at_random_moments_change_nothing(tmp_path: Path, request: pytest.FixtureRequest) -> None:

@@ -48,12 +48,14 @@ def test_a_limiter_that_dies_forgets_neither_the_minute_nor_the_money(cluster, t
         return ray.get(limiters.exchange.remote(endpoint.name, "c", list(settled), list(wants)))
 
     assert not exchange(Want(cost=1.5)).leases, "4 of 5 are spent"
-    (lease,) = exchange(Want(input_tokens=80)).leases
-    assert not exchange(Want(input_tokens=30)).leases
+    (lease,) = exchange(Want(input_tokens=40)).leases
     time.sleep(1.1)
-    exchange(Want(input_tokens=30), settled=(Settled(lease, "ok", 80),))  # this has saved what was leased before
+    assert not exchange(
+        Want(input_tokens=70), settled=(Settled(lease, "ok", 40),)
+    ).leases  # this has saved what was leased before
     ray.kill(limiters, no_restart=False)
-    assert not exchange(Want(input_tokens=30)).leases, "80 of 100 are used for a minute"
+    assert not exchange(Want(input_tokens=50)).leases, "40 of 100, and what may have been leased since, count"
+    assert exchange(Want(input_tokens=10)).leases, "and no more than that"
     assert exchange(Want(cost=1.5)).stop is None and not exchange(Want(cost=1.5)).leases
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from killing import kill_all
+from killing import kill_driver
 from on_ray_config import small
 
 from lema_ray.demo.server import ServerOptions, running
@@ -67,7 +67,7 @@ def test_a_killed_run_pays_for_one_pass_and_what_was_in_flight(tmp_path: Path) -
             while sent(url) < kill_after:
                 assert killed.poll() is None and time.monotonic() < deadline
                 time.sleep(0.05)
-            kill_all(killed)
+            kill_driver(killed)
         assert run.stage("collect") is None
         assert collect(config).wait(timeout=480) == 0
         requests = sent(url)
