@@ -55,7 +55,10 @@ def test_a_limiter_that_dies_forgets_neither_the_minute_nor_the_money(cluster, t
     ).leases  # this has saved what was leased before
     ray.kill(limiters, no_restart=False)
     assert not exchange(Want(input_tokens=50)).leases, "40 of 100, and what may have been leased since, count"
-    assert exchange(Want(input_tokens=10)).leases, "and no more than that"
+    first = time.time()
+    while not exchange(Want(input_tokens=10)).leases:  # and no more than that, once the new one answers
+        time.sleep(0.05)
+        assert time.time() - first < 70
     assert exchange(Want(cost=1.5)).stop is None and not exchange(Want(cost=1.5)).leases
 
 
