@@ -38,8 +38,8 @@ def measure(questions: int) -> None:
     """Score, compare, and print what it took."""
     import resource
 
-    from lema_ray.evaluation import compare, score
-    from lema_ray.tally import tally
+    from lema_ray.evaluation.scores import compare, score
+    from lema_ray.evaluation.tally import tally
 
     start = time.perf_counter()
     before, after = tally(rows(questions, 0.5, 0)), tally(rows(questions, 0.51, 1))

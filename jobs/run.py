@@ -7,7 +7,7 @@ The same as `lema run`; read top to bottom, it is the project on one page.
 
 from arguments import config_from_command_line, errors_as_messages
 
-from lema_ray.evaluation import read_scores
+from lema_ray.evaluation.scores import read_scores
 from lema_ray.on_ray.flow import Flow
 from lema_ray.report import headline
 

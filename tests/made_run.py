@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
-from lema_ray.evaluation import score_run
+from lema_ray.evaluation.scores import score_run
 from lema_ray.records import (
     Attempt,
     Correction,

@@ -15,12 +15,10 @@ from lema_ray.config import JudgeConfig, OpenAISpec, RecipeConfig, parse_config
 from lema_ray.corrections import correct_question
 from lema_ray.engines import Engine, RequestRefused
 from lema_ray.engines.replay import PaidEngine
-from lema_ray.estimate import estimate
 from lema_ray.grading import GradingPool
 from lema_ray.judge import judge_prompt, judge_question, read_judgement
 from lema_ray.on_ray.progress import Counted
-from lema_ray.paid import PaidLog, read_paid
-from lema_ray.paid_index import read_index
+from lema_ray.planning.estimate import estimate
 from lema_ray.recipes import open_recipe
 from lema_ray.records import (
     Attempt,
@@ -36,6 +34,8 @@ from lema_ray.records import (
 )
 from lema_ray.report.funnel import Funnel
 from lema_ray.runs import RunFolder
+from lema_ray.spending.paid import PaidLog, read_paid
+from lema_ray.spending.paid_index import read_index
 
 QUESTION = Question("q1", "A book costs 60 cents and a pen 4 cents. What do both cost, in dollars?", "0.64", "test")
 UNSURE = "Together they are 60 + 4 = 64 cents.\nThe answer is 64 cents"

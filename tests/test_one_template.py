@@ -10,9 +10,9 @@ from lema_ray.attempts import solve_prompt
 from lema_ray.config import BuildConfig, RecipeConfig
 from lema_ray.engines.chat_template import ChatTemplate
 from lema_ray.examples.cot import cot_examples
-from lema_ray.masking import NOT_LEARNED, tokenize_example
 from lema_ray.recipes.lemma import Lemma
 from lema_ray.records import Attempt, Correction, Grade, GradedAttempt, GradedQuestion, Message, Question, Task
+from lema_ray.training.masking import NOT_LEARNED, tokenize_example
 
 WRONG = "Step 1: 3 * 4 = 13.\nStep 2: 13 - 2 = 11.\nThe answer is 11."
 FIELDS = {"doubt": "Wait, 3 * 4 is not 13.", "rest": "Step 1: 3 * 4 = 12.\nStep 2: 12 - 2 = 10.\nThe answer is 10."}

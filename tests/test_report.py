@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_run import make_run
 
-from lema_ray.evaluation import Comparison, Score
+from lema_ray.evaluation.scores import Comparison, Score
 from lema_ray.records import Attempt, Correction, Dropped, Grade, GradedAttempt, GradedQuestion, Question
 from lema_ray.report.charts import interval_axis, loss_chart
 from lema_ray.report.gallery import Gallery, Reservoir, mark_changes

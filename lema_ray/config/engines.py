@@ -102,7 +102,7 @@ class OpenAISpec(Section):
     structured_output: bool = Field(False, description="ask for JSON by schema where a recipe can use it")
     can_continue: bool = Field(False, description="the server continues a final assistant message (vLLM, SGLang)")
     context_length: int | None = Field(None, gt=0)
-    prices: PriceConfig | None = Field(None, description="default: the shipped list's (lema_ray/prices.yaml)")
+    prices: PriceConfig | None = Field(None, description="default: the shipped list's (lema_ray/spending/prices.yaml)")
     batch: BatchConfig | None = Field(None, description="ask through the Batch API: half the price, up to a day")
     launch: str | None = Field(
         None, description="command that starts the server for the run's duration; {port} is filled in"

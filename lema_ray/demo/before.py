@@ -8,7 +8,7 @@ from __future__ import annotations
 from lema_ray.demo.diagnosis import diagnose, read_steps
 from lema_ray.demo.grammar import read_story
 from lema_ray.records import Attempt, GradedQuestion, Trace, Verdict
-from lema_ray.self_correction import stated_before
+from lema_ray.self_correction.measures import stated_before
 
 
 def story_before(graded: GradedQuestion, attempt: Attempt, traced: Trace) -> Verdict:

@@ -20,9 +20,9 @@ from lema_ray.engines import EngineUnavailable, RequestRefused
 from lema_ray.engines.leases import Leases
 from lema_ray.engines.openai import OpenAIEngine, usage_of
 from lema_ray.engines.openai_errors import explain, request_failure
-from lema_ray.limiter import Settled, Want
 from lema_ray.records import Completion, Message, Sampling
 from lema_ray.runs import RunFolder
+from lema_ray.spending.limiter import Settled, Want
 
 if TYPE_CHECKING:
     from lema_ray.config import OpenAISpec

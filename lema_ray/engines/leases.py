@@ -14,10 +14,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from lema_ray.cost import Budget
 from lema_ray.engines import EngineUnavailable, RequestRefused
-from lema_ray.limiter import HEARTBEAT_S, Grant, Limiter, Settled, Want
-from lema_ray.rates import SLACK_S
+from lema_ray.spending.cost import Budget
+from lema_ray.spending.limiter import HEARTBEAT_S, Grant, Limiter, Settled, Want
+from lema_ray.spending.rates import SLACK_S
 
 if TYPE_CHECKING:
     from lema_ray.config import OpenAISpec

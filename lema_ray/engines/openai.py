@@ -16,13 +16,13 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlsplit
 
-from lema_ray.cost import price_of
 from lema_ray.engines import EngineUnavailable, RequestRefused
 from lema_ray.engines.leases import Leases, own_leases
 from lema_ray.engines.openai_errors import check_failure, explain, is_lost, request_failure, sign_of
 from lema_ray.engines.rate_headers import read_told
-from lema_ray.limiter import Settled, Told, Want
 from lema_ray.records import Completion, FinishReason, Message, Sampling
+from lema_ray.spending.cost import price_of
+from lema_ray.spending.limiter import Settled, Told, Want
 
 if TYPE_CHECKING:
     import openai

@@ -7,7 +7,7 @@ import re
 import time
 from collections.abc import Mapping
 
-from lema_ray.limiter import Told
+from lema_ray.spending.limiter import Told
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h|d)")

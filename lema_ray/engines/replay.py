@@ -11,9 +11,9 @@ from collections import Counter
 from collections.abc import Sequence
 
 from lema_ray.engines import Engine, Generate, RequestRefused
-from lema_ray.paid import Paid, PaidLog, request_key
-from lema_ray.paid_index import PaidIndex
 from lema_ray.records import Completion, Message, Sampling
+from lema_ray.spending.paid import Paid, PaidLog, request_key
+from lema_ray.spending.paid_index import PaidIndex
 
 
 class PaidEngine:

@@ -15,20 +15,20 @@ from typing import Any
 
 import ray
 
-from lema_ray.analysis import STAGE, Analyzer, analyze_question
 from lema_ray.config import ConfigError, CorrectorConfig, RunConfig
-from lema_ray.distribution import count_distribution, to_json, to_markdown
 from lema_ray.engines import open_engine
+from lema_ray.mistakes.analysis import STAGE, Analyzer, analyze_question
+from lema_ray.mistakes.distribution import count_distribution, to_json, to_markdown
+from lema_ray.mistakes.open_taxonomy import count_names, grow_taxonomy, with_types
+from lema_ray.mistakes.taxonomy import Taxonomy, to_yaml
 from lema_ray.on_ray.cluster import READING_CPUS, READING_TASKS, Pool, check_plan, connect
 from lema_ray.on_ray.collect import block_rows, engine_pool, open_paying, resumable, without_warnings
 from lema_ray.on_ray.flow import Flow, launched_config
 from lema_ray.on_ray.pools import stage_error
 from lema_ray.on_ray.progress import open_progress, shown
 from lema_ray.on_ray.source import read_rows, slices
-from lema_ray.open_taxonomy import count_names, grow_taxonomy, with_types
 from lema_ray.records import GradedQuestion
 from lema_ray.runs import RunFolder
-from lema_ray.taxonomy import Taxonomy, to_yaml
 
 
 def analyze_run(config: RunConfig, of: str = "collected", taxonomy: str | None = None) -> str:

@@ -28,10 +28,10 @@ from lema_ray.on_ray.limiter import open_limiters
 from lema_ray.on_ray.pools import EnginePool, GradePool, Paying, Work, stage_error
 from lema_ray.on_ray.progress import Counted, open_progress, shown
 from lema_ray.on_ray.source import read_rows
-from lema_ray.paid_index import finished_rows, read_index
 from lema_ray.recipes import open_recipe
 from lema_ray.records import GradedQuestion, Question
 from lema_ray.runs import RunFolder
+from lema_ray.spending.paid_index import finished_rows, read_index
 
 TRAIN = ("questions", "train.parquet")
 SMALLEST_BLOCK = 32

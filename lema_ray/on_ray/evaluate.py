@@ -26,10 +26,10 @@ import ray
 
 from lema_ray.attempts import attempt_question
 from lema_ray.config import EngineSpec, EvaluationSampling, GradingConfig, RunConfig, SamplingConfig, VLLMSpec
-from lema_ray.earlier_answers import PARTS, Asked, EarlierAnswers, read_earlier, with_keys
 from lema_ray.engines import EngineUnavailable, open_engine
+from lema_ray.evaluation.earlier_answers import PARTS, Asked, EarlierAnswers, read_earlier, with_keys
+from lema_ray.evaluation.model_identity import model_identity
 from lema_ray.grading import GradingPool
-from lema_ray.model_identity import model_identity
 from lema_ray.on_ray.cluster import check_plan, evaluate_pools
 from lema_ray.on_ray.pools import from_rows, grade_questions, stage_error, to_rows
 from lema_ray.records import GradedQuestion, Question

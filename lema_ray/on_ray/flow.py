@@ -165,7 +165,7 @@ class Flow:
         self._need(*(("train", "lema train") if self.config.evaluate.trained else ("questions", "lema collect")))
 
         def work() -> dict[str, Any]:
-            from lema_ray.evaluation import score_run
+            from lema_ray.evaluation.scores import score_run
             from lema_ray.on_ray.evaluate import engine_spec, examine_model, examiners
 
             connect(self.config)
@@ -196,7 +196,7 @@ class Flow:
 
 def run_all(config: RunConfig) -> str:
     """The whole run; returns one line that says what it showed."""
-    from lema_ray.evaluation import read_scores
+    from lema_ray.evaluation.scores import read_scores
     from lema_ray.report import headline
 
     flow = Flow(config)

@@ -14,12 +14,12 @@ from typing import Any
 import ray
 
 from lema_ray.config import ActorsConfig, OpenAISpec, RunConfig
-from lema_ray.cost import Budget
 from lema_ray.engines.leases import Exchange, Leases, limiter_for
-from lema_ray.limiter import Grant, Limiter, Settled, Want
-from lema_ray.paid import read_paid
-from lema_ray.rates import SAVE_S
 from lema_ray.runs import RunFolder
+from lema_ray.spending.cost import Budget
+from lema_ray.spending.limiter import Grant, Limiter, Settled, Want
+from lema_ray.spending.paid import read_paid
+from lema_ray.spending.rates import SAVE_S
 
 STATE = "limiter.json"
 

@@ -25,9 +25,9 @@ from lema_ray.errors import LemaError
 from lema_ray.grading import GradingPool
 from lema_ray.on_ray.limiter import shared_leases
 from lema_ray.on_ray.progress import Counted, report
-from lema_ray.paid import PaidLog
-from lema_ray.paid_index import PaidIndex, read_index
 from lema_ray.records import Dropped, GradedAttempt, GradedQuestion
+from lema_ray.spending.paid import PaidLog
+from lema_ray.spending.paid_index import PaidIndex, read_index
 
 ROW_TRIES = 2
 """Times that a row's work may fail for a reason that nobody foresaw."""

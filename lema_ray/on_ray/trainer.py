@@ -57,7 +57,7 @@ def train_arms(config: RunConfig, run: RunFolder, arms: Sequence[str]) -> dict[s
 
 
 def _plan(config: RunConfig, run: RunFolder, arms: tuple[str, ...]) -> Plan:
-    from lema_ray.training import load_deepspeed
+    from lema_ray.training.loop import load_deepspeed
 
     students = [s.engine.model for s in config.students if isinstance(s.engine, VLLMSpec)]
     base = config.train.base or next(iter(students), None)
@@ -73,7 +73,7 @@ def _fit(plan: Plan) -> None:
     from ray.train.torch import TorchConfig, TorchTrainer
     from ray.train.v2.api.exceptions import TrainingFailedError
 
-    from lema_ray.training import TrainingFailed
+    from lema_ray.training.loop import TrainingFailed
 
     settings = plan.settings
     on_gpu = settings.gpus_per_worker > 0
@@ -102,7 +102,7 @@ def _fit(plan: Plan) -> None:
 def _work(told: dict[str, Any]) -> str | None:
     """One worker, all arms. What the user has to put right comes back as text: raised, Ray would only try it again."""
     from lema_ray.models import resolve_model
-    from lema_ray.training import start_worker
+    from lema_ray.training.loop import start_worker
 
     plan: Plan = told["plan"]
     start_worker(plan.settings.cpus_per_worker, plan.settings.gpus_per_worker > 0)
@@ -119,8 +119,8 @@ def _work(told: dict[str, Any]) -> str | None:
 def _train(plan: Plan, base: str, arm: str) -> None:
     from ray.train import get_context
 
-    from lema_ray.tokenized import open_rows
-    from lema_ray.training import TrainingFailed, TrainJob, train_model
+    from lema_ray.training.loop import TrainingFailed, TrainJob, train_model
+    from lema_ray.training.tokenized import open_rows
 
     run, rank, workers = RunFolder(plan.root), get_context().get_world_rank(), get_context().get_world_size()
     counts = _together(lambda: _tokenize(plan, run, base, arm, (rank, workers)))
@@ -154,7 +154,7 @@ def _tokenize(plan: Plan, run: RunFolder, base: str, arm: str, share: tuple[int,
     from transformers import AutoTokenizer
 
     from lema_ray.models import check_model
-    from lema_ray.tokenized import row_limit, tokenize_share
+    from lema_ray.training.tokenized import row_limit, tokenize_share
 
     check_model(base)
     tokenizer = AutoTokenizer.from_pretrained(base)

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 
 from lema_ray.attempts import question_text
 from lema_ray.few_shot.careless import CARELESS, Careless
+from lema_ray.mistakes.taxonomy import ErrorType, Taxonomy
 from lema_ray.records import Message, Question
-from lema_ray.taxonomy import ErrorType, Taxonomy
 
 CARELESSLY = """\
 You write wrong solutions that other people learn to spot. Solve the question below as a careless student would who \

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from lema_ray import checks
-from lema_ray.analysis import Analyzer
-from lema_ray.doubts import find_doubts
 from lema_ray.engines import Generate, RequestRefused
+from lema_ray.mistakes.analysis import Analyzer
+from lema_ray.mistakes.taxonomy import ErrorType
 from lema_ray.recipes.careless import LABELS, injection_prompt, json_schema, type_shares
 from lema_ray.recipes.lemma_options import LemmaOptions
 from lema_ray.recipes.recipe import Rejected
@@ -32,8 +32,8 @@ from lema_ray.records import (
     content_id,
 )
 from lema_ray.replies import read_fields
+from lema_ray.self_correction.doubts import find_doubts
 from lema_ray.steps import split_steps
-from lema_ray.taxonomy import ErrorType
 
 STAGE = "injection"
 Injected = tuple[GradedAttempt | None, Analysis | None, Dropped | None]

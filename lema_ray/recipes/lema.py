@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lema_ray import checks
-from lema_ray.analysis import SAYS_RIGHT
 from lema_ray.attempts import question_text
 from lema_ray.config import ConfigError, RecipeConfig
 from lema_ray.engines import Generate, RequestRefused
 from lema_ray.few_shot.mistakes import MISTAKES, Mistake
+from lema_ray.mistakes.analysis import SAYS_RIGHT
 from lema_ray.recipes.recipe import Outcome, Rejected, mistakes
 from lema_ray.recipes.step_labels import labelled_steps, written_as
 from lema_ray.records import (

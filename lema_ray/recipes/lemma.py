@@ -16,9 +16,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from lema_ray.analysis import Analyzer
 from lema_ray.config import ConfigError, RecipeConfig
 from lema_ray.engines import Generate
+from lema_ray.mistakes.analysis import Analyzer
 from lema_ray.recipes.continuation import Continuation
 from lema_ray.recipes.injection import Injected, Injector
 from lema_ray.recipes.lemma_options import LemmaOptions, read_options

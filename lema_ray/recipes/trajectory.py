@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lema_ray import checks
-from lema_ray.analysis import SAYS_RIGHT
-from lema_ray.doubts import opens_with_doubt
+from lema_ray.mistakes.analysis import SAYS_RIGHT
 from lema_ray.recipes.lemma_options import Strategy
 from lema_ray.recipes.lemma_prompts import LABELS
 from lema_ray.recipes.recipe import Rejected
 from lema_ray.recipes.step_labels import labelled_steps, written_as
 from lema_ray.records import Completion, Question
 from lema_ray.replies import read_fields
+from lema_ray.self_correction.doubts import opens_with_doubt
 from lema_ray.steps import join_steps
 
 CITED = re.compile(r"(?i)\bstep (\d+)")

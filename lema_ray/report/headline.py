@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lema_ray.evaluation import Comparison, Score
+from lema_ray.evaluation.scores import Comparison, Score
 from lema_ray.report.formats import p_value, percent, points
 
 

@@ -17,8 +17,9 @@ import yaml
 
 from lema_ray.audit import WHY, Audit
 from lema_ray.config import ConfigError
-from lema_ray.evaluation import Comparison, evaluation_files, read_scores
+from lema_ray.evaluation.scores import Comparison, evaluation_files, read_scores
 from lema_ray.grading.pool import second_comparison
+from lema_ray.mistakes.taxonomy import load_taxonomy
 from lema_ray.records import GradedQuestion
 from lema_ray.report.charts import interval_axis, loss_chart
 from lema_ray.report.formats import count, duration, flatten, p_value, percent, points
@@ -26,7 +27,6 @@ from lema_ray.report.funnel import FATES, Funnel
 from lema_ray.report.gallery import Gallery, exam_answers
 from lema_ray.report.headline import claim_and_evidence, headline, main_comparison
 from lema_ray.runs import RunFolder
-from lema_ray.taxonomy import load_taxonomy
 
 __all__ = ["headline", "render", "write_report"]
 

@@ -9,7 +9,7 @@ from lema_ray.demo.erring import err
 from lema_ray.demo.word_problems import generate
 from lema_ray.grading import grade
 from lema_ray.records import Attempt, GradedAttempt, GradedQuestion
-from lema_ray.self_correction import measure, trace
+from lema_ray.self_correction.measures import measure, trace
 
 
 def test_doubts_after_wrong_and_right_steps_are_told_apart() -> None:

@@ -8,13 +8,12 @@ from random import Random
 
 import pytest
 
-from lema_ray.analysis import Analyzer
 from lema_ray.config import RecipeConfig
 from lema_ray.demo.erring import MAKERS, err
 from lema_ray.demo.teacher import reply
 from lema_ray.demo.word_problems import generate
-from lema_ray.doubts import find_doubts
 from lema_ray.grading import grade
+from lema_ray.mistakes.analysis import Analyzer
 from lema_ray.recipes.lemma import Lemma
 from lema_ray.records import (
     Analysis,
@@ -27,6 +26,7 @@ from lema_ray.records import (
     Message,
     Sampling,
 )
+from lema_ray.self_correction.doubts import find_doubts
 from lema_ray.steps import split_steps
 
 

@@ -21,11 +21,11 @@ from lema_ray.demo.server import ServerOptions, running
 from lema_ray.demo.word_problems import generate
 from lema_ray.engines.openai import OpenAIEngine
 from lema_ray.engines.replay import PaidEngine
-from lema_ray.paid import PaidLog, read_paid
-from lema_ray.paid_index import read_index
 from lema_ray.recipes import open_recipe
 from lema_ray.records import Attempt, Grade, GradedAttempt, GradedQuestion
 from lema_ray.runs import RunFolder
+from lema_ray.spending.paid import PaidLog, read_paid
+from lema_ray.spending.paid_index import read_index
 
 ROWS = int(os.environ.get("LEMA_STORM", "300"))
 FAULTS = "all=0.3,slow=0.01:0.1,hang=0.01:30,slow_bytes=0.01:30"

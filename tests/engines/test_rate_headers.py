@@ -6,7 +6,7 @@ from email.utils import formatdate
 import pytest
 
 from lema_ray.engines.rate_headers import read_told
-from lema_ray.limiter import Told
+from lema_ray.spending.limiter import Told
 
 
 @pytest.mark.parametrize(

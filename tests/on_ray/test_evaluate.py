@@ -9,7 +9,7 @@ from tiny_model import save_tiny_model
 
 from lema_ray.config import EvaluationSampling
 from lema_ray.engines import EngineUnavailable
-from lema_ray.evaluation import score_run
+from lema_ray.evaluation.scores import score_run
 from lema_ray.on_ray.evaluate import engine_spec, examine_model, examiners, proven
 from lema_ray.on_ray.flow import Flow
 from lema_ray.records import GradedQuestion, Question

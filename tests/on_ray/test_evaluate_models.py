@@ -15,10 +15,10 @@ import yaml
 from killing import kill_driver
 from on_ray_config import small
 
-from lema_ray.compare_runs import compare_runs
 from lema_ray.demo.server import ServerOptions, running
-from lema_ray.earlier_answers import PARTS
-from lema_ray.evaluation import read_scores
+from lema_ray.evaluation.compare_runs import compare_runs
+from lema_ray.evaluation.earlier_answers import PARTS
+from lema_ray.evaluation.scores import read_scores
 from lema_ray.on_ray.flow import Flow
 from lema_ray.records import GradedQuestion
 from lema_ray.runs import RunFolder

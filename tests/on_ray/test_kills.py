@@ -18,9 +18,9 @@ from on_ray_config import small
 from test_paid_resume import IN_FLIGHT, collect, engine_actors, sent, stop
 
 from lema_ray.demo.server import ServerOptions, running
-from lema_ray.paid import read_paid
 from lema_ray.records import GradedQuestion
 from lema_ray.runs import RunFolder
+from lema_ray.spending.paid import read_paid
 
 KILLS = int(os.environ.get("LEMA_KILLS", "4"))
 QUESTIONS = 60 * KILLS

@@ -7,16 +7,16 @@ import pytest
 import ray
 
 from lema_ray.config import OpenAISpec
-from lema_ray.cost import Budget
 from lema_ray.demo.server import ServerOptions, running
 from lema_ray.engines.leases import BudgetReached
-from lema_ray.limiter import Settled, Want
 from lema_ray.on_ray.flow import Flow
 from lema_ray.on_ray.limiter import Endpoint, Limiters
 from lema_ray.on_ray.progress import Counted
-from lema_ray.paid import Paid, PaidLog, read_paid
 from lema_ray.records import Completion, GradedQuestion
 from lema_ray.runs import RunFolder
+from lema_ray.spending.cost import Budget
+from lema_ray.spending.limiter import Settled, Want
+from lema_ray.spending.paid import Paid, PaidLog, read_paid
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 

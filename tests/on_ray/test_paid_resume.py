@@ -18,9 +18,9 @@ from on_ray_config import small
 
 from lema_ray.demo.server import ServerOptions, running
 from lema_ray.on_ray.progress import Counted
-from lema_ray.paid import read_paid
 from lema_ray.records import GradedQuestion
 from lema_ray.runs import RunFolder
+from lema_ray.spending.paid import read_paid
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 HERE = Path(__file__).parent

@@ -14,8 +14,8 @@ from lema_ray.config import RunConfig, parse_config
 from lema_ray.on_ray.trainer import train_arm, train_arms
 from lema_ray.records import Message, Span, TrainingExample
 from lema_ray.runs import RunFolder
-from lema_ray.saved_model import check_saved_model
-from lema_ray.training import TrainingFailed
+from lema_ray.training.loop import TrainingFailed
+from lema_ray.training.saved_model import check_saved_model
 
 pytestmark = [pytest.mark.ray, pytest.mark.train, pytest.mark.usefixtures("cluster")]
 

@@ -6,10 +6,10 @@ import pytest
 
 from lema_ray.few_shot.careless import CARELESS
 from lema_ray.grading import grade
+from lema_ray.mistakes.taxonomy import load_taxonomy
 from lema_ray.recipes.careless import injection_prompt, type_shares
 from lema_ray.records import Question
 from lema_ray.steps import split_steps
-from lema_ray.taxonomy import load_taxonomy
 
 LEMMA = load_taxonomy()
 PRIOR = {"QM": 0.5, "CA": 0.3, "OP": 0.2}

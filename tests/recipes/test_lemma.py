@@ -8,12 +8,12 @@ import pytest
 
 from lema_ray.attempts import solve_prompt
 from lema_ray.config import ConfigError, RecipeConfig
-from lema_ray.doubts import opens_with_doubt
 from lema_ray.engines import RequestRefused
 from lema_ray.recipes.lemma import Lemma
 from lema_ray.recipes.lemma_options import PARTS
 from lema_ray.recipes.lemma_prompts import WORDS
 from lema_ray.records import Attempt, Completion, Grade, GradedAttempt, GradedQuestion, Message, Question, Sampling
+from lema_ray.self_correction.doubts import opens_with_doubt
 
 SOLUTION = "3 * 4 = 12 apples. 12 - 2 = 10 apples."
 QUESTION = Question("q1", "Ann has 3 bags of 4 apples and eats 2. How many are left?", "10", "test", solution=SOLUTION)

@@ -1,0 +1,121 @@
+"""The run and its stages as commands: run, estimate, collect, build, train, evaluate, report, evolve."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lema_ray.cli.app import ConfigFile, Overrides, app, load, open_flow, run_folder
+
+if TYPE_CHECKING:
+    from lema_ray.config import RunConfig
+    from lema_ray.on_ray.flow import Flow
+
+
+@app.command()
+def run(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="print config, plan and first prompts; do nothing")
+    ] = False,
+) -> None:
+    """The whole flow: questions, collect, build, train, evaluate, report."""
+    if dry_run:
+        _dry_run(load(config, overrides))
+        return
+    from lema_ray.on_ray.flow import run_all
+
+    print(run_all(load(config, overrides)))
+
+
+@app.command()
+def estimate(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    probe: Annotated[int, typer.Option(help="calls to pay for at each endpoint, for a narrower range")] = 0,
+) -> None:
+    """Requests, tokens, time and money of a run as ranges, before anything is spent."""
+    from tempfile import mkdtemp
+
+    from lema_ray.on_ray.flow import launched_config
+    from lema_ray.planning.estimate import estimate as estimated
+    from lema_ray.runs import RunFolder
+
+    loaded = load(config, overrides)
+    with ExitStack() as stack:
+        print(estimated(launched_config(loaded, RunFolder(mkdtemp()), stack) if probe else loaded, probe)[0])
+
+
+@app.command()
+def collect(config: ConfigFile, overrides: Overrides = None) -> None:
+    """Sample attempts, grade them, and have the mistakes corrected."""
+    flow = open_flow(config, overrides)
+    flow.questions()
+    flow.collect()
+
+
+@app.command()
+def build(config: ConfigFile, overrides: Overrides = None) -> None:
+    """Turn collected corrections and solutions into training sets, one per arm."""
+    open_flow(config, overrides).build()
+
+
+@app.command()
+def train(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    preview: Annotated[bool, typer.Option("--preview", help="show which tokens are learned, and stop")] = False,
+) -> None:
+    """Fine-tune one model per arm with DeepSpeed, and prove that each loads in vLLM."""
+    flow = open_flow(config, overrides)
+    if preview:
+        _preview(flow)
+    else:
+        flow.train()
+
+
+@app.command()
+def evaluate(config: ConfigFile, overrides: Overrides = None) -> None:
+    """Examine the base, the trained models and those of `evaluate.models` on the held-out questions."""
+    flow = open_flow(config, overrides)
+    if not flow.config.evaluate.trained:
+        flow.questions()
+    flow.evaluate()
+
+
+@app.command()
+def report(folder: Annotated[str, typer.Argument(help="a run folder, at any stage of the run")]) -> None:
+    """Write report.html for a run."""
+    from lema_ray.report import write_report
+
+    print(write_report(run_folder(folder)))
+
+
+@app.command()
+def evolve(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    count: Annotated[int, typer.Option(help="new questions to ask for")] = 1000,
+) -> None:
+    """LeMa's correction-centric evolution: new questions like those whose mistakes could be corrected."""
+    from lema_ray.on_ray.evolve import evolve_run
+
+    print(evolve_run(load(config, overrides), count))
+
+
+def _dry_run(config: RunConfig) -> None:
+    import yaml
+
+    from lema_ray.planning.estimate import dry_run
+
+    print(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+    print(dry_run(config))
+
+
+def _preview(flow: Flow) -> None:
+    from lema_ray.training.masking import preview_arms
+
+    print(preview_arms(flow.run, flow.base, list(flow.config.build.arms)))

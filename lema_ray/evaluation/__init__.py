@@ -1,0 +1,1 @@
+"""Scores of a model on questions, with intervals, from streamed counts; comparisons; answers that exist already."""

@@ -1,0 +1,164 @@
+"""One worker's loop body: TRL's SFTTrainer with a DeepSpeed config, on rows that are tokenized and labelled already.
+
+`on_ray.trainer` runs `train_model` in every worker of a group, once per arm; nothing here knows of Ray.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from lema_ray.config import TrainConfig
+from lema_ray.errors import LemaError
+from lema_ray.training.saved_model import check_saved_model, finish_model
+from lema_ray.training.settings import build_trainer_arguments, load_deepspeed, start_worker
+
+__all__ = [
+    "TrainJob",
+    "TrainingFailed",
+    "build_trainer_arguments",
+    "check_saved_model",
+    "load_deepspeed",
+    "start_worker",
+    "train_model",
+]
+
+
+class TrainingFailed(LemaError):
+    """The training ran but its result cannot be used."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TrainJob:
+    """One model to train: `rows` and `dev_rows` are `datasets.Dataset`s with `input_ids` and `labels`.
+
+    `output` gets the model and `checkpoints` the trainer's checkpoints; both are local directories. `deepspeed` is the
+    JSON, `resume_from` a checkpoint of the same job. `card` holds the arm's name and its counts.
+    """
+
+    base: str
+    rows: Any
+    dev_rows: Any
+    output: str
+    checkpoints: str
+    settings: TrainConfig
+    deepspeed: dict[str, Any] | None
+    seed: int
+    resume_from: str | None
+    card: dict[str, Any]
+
+    @property
+    def on_gpu(self) -> bool:
+        """Whether workers hold GPUs."""
+        return self.settings.gpus_per_worker > 0
+
+
+def train_model(job: TrainJob, callbacks: Iterable[Any] = ()) -> dict[str, Any]:
+    """Train one model and save it; every worker of the group calls this with the same rows.
+
+    Returns `history` (a list of {step, loss, eval_loss?, learning_rate?}), `steps` and `seconds`. The first worker has
+    then saved and checked the model. Raises `ConfigError`, `ModelError` or `TrainingFailed`.
+    """
+    from trl import SFTTrainer
+
+    start = time.monotonic()
+    arguments = build_trainer_arguments(job)
+    trainer = SFTTrainer(
+        model=job.base,
+        args=arguments,
+        train_dataset=job.rows,
+        eval_dataset=job.dev_rows or None,
+        processing_class=_tokenizer(job.base),
+        peft_config=_lora(job.settings) if job.settings.method == "lora" else None,
+        callbacks=list(callbacks),
+    )
+    _check_parallel(trainer, job)
+    trainer.train(resume_from_checkpoint=job.resume_from)
+    history = _history(trainer.state.log_history)
+    seconds = round(time.monotonic() - start, 2)
+    counts = {"steps": trainer.state.global_step, "seconds": seconds, "final_loss": _final_loss(history, trainer.state)}
+    _save(trainer, job, counts)
+    _forget_accelerator()
+    return {"history": history, **counts}
+
+
+def _check_parallel(trainer: Any, job: TrainJob) -> None:
+    """Neither accelerate nor transformers says so when they leave DeepSpeed or the other workers out."""
+    if job.deepspeed and not trainer.is_deepspeed_enabled:
+        raise TrainingFailed("DeepSpeed was left out of the training; is ACCELERATE_USE_CPU set in the environment?")
+    if trainer.args.world_size != job.settings.workers:
+        raise TrainingFailed(f"{trainer.args.world_size} of {job.settings.workers} workers take part in the training")
+
+
+def _tokenizer(base: str) -> Any:
+    from transformers import AutoTokenizer
+
+    return AutoTokenizer.from_pretrained(base)
+
+
+def _lora(settings: TrainConfig) -> Any:
+    from peft import LoraConfig
+
+    lora = settings.lora
+    modules = lora.target_modules if isinstance(lora.target_modules, str) else list(lora.target_modules)
+    return LoraConfig(
+        r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=modules, task_type="CAUSAL_LM"
+    )
+
+
+def _history(log: Iterable[dict[str, Any]]) -> list[dict[str, float]]:
+    kept = ("step", "loss", "eval_loss", "learning_rate")
+    return [{k: entry[k] for k in kept if k in entry} for entry in log if "loss" in entry or "eval_loss" in entry]
+
+
+def _final_loss(history: Sequence[dict[str, float]], state: Any) -> float:
+    """The last loss logged; of a training too short to log one, its mean."""
+    losses = [entry["loss"] for entry in history if "loss" in entry] or [state.log_history[-1]["train_loss"]]
+    if not all(math.isfinite(loss) for loss in losses):
+        raise TrainingFailed("the loss is no longer a number: lower train.trainer.learning_rate, or look at the rows")
+    return losses[-1]
+
+
+def _save(trainer: Any, job: TrainJob, counts: dict[str, Any]) -> None:
+    # Every worker takes part: under ZeRO-3 each holds a share of the weights.
+    folder = f"{job.output}/adapter" if job.settings.method == "lora" else job.output
+    trainer.save_model(folder)
+    if not trainer.is_world_process_zero():
+        return
+    if job.settings.method == "lora":
+        _merge(job)
+    end_of_turn = next(label for label in reversed(job.rows[0]["labels"]) if label >= 0)
+    card = {"base": job.base, "method": job.settings.method, **job.card, "counts": {**job.card["counts"], **counts}}
+    finish_model(job.output, end_of_turn, card)
+    check_saved_model(job.output, job.base)
+
+
+def _merge(job: TrainJob) -> None:
+    from peft import PeftModel
+    from transformers import AutoModelForCausalLM
+    from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+
+    # Otherwise ZeRO-3 would partition this copy too, among workers that are not loading it.
+    unset_hf_deepspeed_config()
+    base = AutoModelForCausalLM.from_pretrained(job.base, dtype="auto" if job.on_gpu else "float32")
+    merged = PeftModel.from_pretrained(base, f"{job.output}/adapter").merge_and_unload()
+    merged.save_pretrained(job.output)
+    _tokenizer(job.base).save_pretrained(job.output)
+
+
+def _forget_accelerator() -> None:
+    """Let the next model of this process be set up anew: accelerate and transformers keep the last one's DeepSpeed."""
+    import gc
+
+    import torch
+    from accelerate.state import AcceleratorState, GradientState
+    from transformers.integrations.deepspeed import unset_hf_deepspeed_config
+
+    unset_hf_deepspeed_config()
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
+    gc.collect()
+    torch.cuda.empty_cache()

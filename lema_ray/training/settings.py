@@ -1,0 +1,129 @@
+"""What a training worker is told before it trains: DeepSpeed's JSON, TRL's arguments, threads and communication.
+
+`training` calls this in every worker; `on_ray.trainer` reads the DeepSpeed file on the driver.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lema_ray.config import ConfigError
+
+if TYPE_CHECKING:
+    from lema_ray.training.loop import TrainJob
+
+PRESETS = Path(__file__).parent / "deepspeed"
+OURS = {
+    "output_dir": "the run folder decides where checkpoints go",
+    "deepspeed": "set train.deepspeed",
+    "max_length": "set train.max_length",
+    "dataset_kwargs": "rows arrive tokenized",
+    "packing": "rows are tokenized and labelled one by one",
+    "use_cpu": "set train.gpus_per_worker to 0",
+    "accelerator_config": "it carries what DeepSpeed needs on the CPU",
+    "seed": "set the run's seed",
+}
+"""Keys of SFTConfig that `train.trainer` may not set, and what decides instead."""
+
+
+def load_deepspeed(name: str | None) -> dict[str, Any] | None:
+    """A DeepSpeed JSON by path or shipped name, as it is; None trains without DeepSpeed. Raises `ConfigError`."""
+    if name is None:
+        return None
+    shipped = PRESETS / f"{name}.json"
+    path = shipped if shipped.exists() else Path(name).expanduser()
+    try:
+        config = json.loads(path.read_text())
+    except FileNotFoundError:
+        known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.json")))
+        raise ConfigError(f"train.deepspeed: no such file {name!r}; the shipped ones are {known}") from None
+    except ValueError as error:
+        raise ConfigError(f"train.deepspeed: {path} is not valid JSON: {error}") from None
+    zero = config.get("zero_optimization", {})
+    if zero.get("stage") == 3 and not zero.get("stage3_gather_16bit_weights_on_model_save"):
+        raise ConfigError(
+            f"train.deepspeed: {path} asks for ZeRO-3; set zero_optimization.stage3_gather_16bit_weights_on_model_save"
+            " to true in it, or the saved model would be empty"
+        )
+    return dict(config)
+
+
+def start_worker(cpus: float, on_gpu: bool) -> None:
+    """Set this process up for training: threads, no telemetry, and DeepSpeed's communication.
+
+    Communication must be up before a model is built: ZeRO-3 partitions it as it loads and would see one worker only.
+    """
+    threads = max(1, int(cpus))
+    os.environ.update(OMP_NUM_THREADS=str(threads), HF_HUB_DISABLE_TELEMETRY="1", TOKENIZERS_PARALLELISM="false")
+    if not on_gpu:
+        os.environ["DS_ACCELERATOR"] = "cpu"
+    import warnings
+
+    import torch
+
+    warnings.filterwarnings("ignore", category=FutureWarning, module=r"torch\.distributed")
+    torch.set_num_threads(threads)
+    import deepspeed
+
+    # Used in inference alone, and compiled at first use: 47 s on two cores, and a compiler that a laptop may not have.
+    deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+    deepspeed.init_distributed(dist_backend="nccl" if on_gpu else "gloo", verbose=False)
+
+
+def build_trainer_arguments(job: TrainJob) -> Any:
+    """The `SFTConfig`: our defaults, then `train.trainer`, then what only we can know. Raises `ConfigError`."""
+    from trl import SFTConfig
+
+    check_trainer_keys(job.settings.trainer, [f.name for f in dataclasses.fields(SFTConfig) if f.init])
+    defaults: dict[str, Any] = {
+        "report_to": "none",
+        "disable_tqdm": True,
+        "eval_strategy": "epoch" if job.dev_rows else "no",
+    }
+    if not job.on_gpu:
+        defaults |= {"bf16": False, "gradient_checkpointing": False, "model_init_kwargs": {"dtype": "float32"}}
+        defaults |= {"dataloader_pin_memory": False} | _accelerate_on_cpu(job.deepspeed is not None)
+    ours = {
+        "output_dir": job.checkpoints,
+        "deepspeed": job.deepspeed,
+        "max_length": None,
+        "dataset_kwargs": {"skip_prepare_dataset": True},
+        "seed": job.seed,
+    }
+    try:
+        return SFTConfig(**(defaults | job.settings.trainer | ours))
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"train.trainer: SFTConfig refuses these settings: {error}") from error
+
+
+def _accelerate_on_cpu(with_deepspeed: bool) -> dict[str, Any]:
+    """The settings by which accelerate trains on the CPU, with all workers and with DeepSpeed.
+
+    Told to use the CPU (`use_cpu`, ACCELERATE_USE_CPU), accelerate leaves DeepSpeed out without a word; not told so, it
+    finds no backend and counts one worker. Handed a state that is set up already, it gets both right.
+    """
+    if not with_deepspeed:
+        return {"use_cpu": True}
+    from accelerate import PartialState
+
+    os.environ["ACCELERATE_USE_DEEPSPEED"] = "true"
+    PartialState(backend="gloo")
+    return {"accelerator_config": {"use_configured_state": True}}
+
+
+def check_trainer_keys(trainer: dict[str, Any], known: Sequence[str]) -> None:
+    """Raise `ConfigError` for a key that SFTConfig does not have, or that is decided elsewhere."""
+    for key in trainer:
+        if key in OURS:
+            raise ConfigError(f"train.trainer.{key}: {OURS[key]}")
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            raise ConfigError(
+                f"train.trainer.{key}: SFTConfig has no such field" + (f"; did you mean {near[0]!r}?" if near else "")
+            )

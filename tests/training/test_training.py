@@ -1,0 +1,93 @@
+"""Settings that training refuses before it starts, the shipped DeepSpeed files, and what counts as a saved model."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from lema_ray.config import ConfigError
+from lema_ray.models import ModelError
+from lema_ray.training.saved_model import check_saved_model, finish_model
+from lema_ray.training.settings import check_trainer_keys, load_deepspeed
+
+KNOWN = ["learning_rate", "num_train_epochs", "max_length"]
+
+
+@pytest.mark.parametrize(
+    ("key", "message"),
+    [("learning_rat", "did you mean 'learning_rate'"), ("xyzzy", "no such field"), ("max_length", "train.max_length")],
+)
+def test_trainer_settings_that_would_do_nothing_are_refused(key: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        check_trainer_keys({key: 1}, KNOWN)
+    check_trainer_keys({"learning_rate": 1}, KNOWN)
+
+
+def test_a_deepspeed_file_is_used_as_it_is(tmp_path: Path) -> None:
+    mine = {"zero_optimization": {"stage": 1, "offload_optimizer": {"device": "cpu"}}, "train_batch_size": "auto"}
+    (tmp_path / "mine.json").write_text(json.dumps(mine))
+    assert load_deepspeed(str(tmp_path / "mine.json")) == mine
+    assert load_deepspeed(None) is None
+    assert {name: load_deepspeed(name)["zero_optimization"]["stage"] for name in ("zero2", "zero3")} == {  # type: ignore[index]
+        "zero2": 2,
+        "zero3": 3,
+    }
+
+
+def test_deepspeed_files_that_cannot_work_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"no such file 'zero9'.*zero2, zero3"):
+        load_deepspeed("zero9")
+    bad, scattered = tmp_path / "bad.json", tmp_path / "scattered.json"
+    bad.write_text("{")
+    scattered.write_text('{"zero_optimization": {"stage": 3}}')
+    with pytest.raises(ConfigError, match="not valid JSON"):
+        load_deepspeed(str(bad))
+    with pytest.raises(ConfigError, match="stage3_gather_16bit_weights_on_model_save"):
+        load_deepspeed(str(scattered))
+
+
+@pytest.fixture
+def saved(tiny_model: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(tiny_model, tmp_path / "saved"))
+
+
+def test_a_whole_model_passes_with_its_size(saved: Path, tiny_model: Path) -> None:
+    found = check_saved_model(str(saved), str(tiny_model))
+    assert found.parameters * 4 <= found.bytes == (saved / "model.safetensors").stat().st_size
+
+
+def test_an_interrupted_save_is_not_a_model(saved: Path, tiny_model: Path) -> None:
+    weights = saved / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    with pytest.raises(ModelError, match="interrupted"):
+        check_saved_model(str(saved), str(tiny_model))
+    (saved / "model.safetensors.index.json").write_text('{"weight_map": {"a": "model-2-of-2.safetensors"}}')
+    with pytest.raises(ModelError, match=r"model-2-of-2\.safetensors"):
+        check_saved_model(str(saved), str(tiny_model))
+
+
+def test_tensors_that_are_missing_or_were_not_gathered_are_found(saved: Path, tiny_model: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    weights = load_file(saved / "model.safetensors")
+    name = "model.layers.1.mlp.up_proj.weight"
+    empty = weights.pop(name)[:0].clone()
+    save_file(weights, saved / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=f"1 tensors of the base are not in .*{name}"):
+        check_saved_model(str(saved), str(tiny_model))
+    save_file(weights | {name: empty}, saved / "model.safetensors", metadata={"format": "pt"})
+    with pytest.raises(ModelError, match=rf"another shape.*{name} \(0, 64\)"):
+        check_saved_model(str(saved), str(tiny_model))
+
+
+def test_a_finished_model_stops_at_the_end_of_its_turn(saved: Path) -> None:
+    (saved / "generation_config.json").write_text('{"eos_token_id": 9}')
+    (saved / "training_args.bin").write_bytes(b"pickle")
+    finish_model(str(saved), 1, {"base": "some/base", "arm": "lema", "method": "full", "counts": {"examples": 12}})
+    assert json.loads((saved / "generation_config.json").read_text())["eos_token_id"] == [1, 9]
+    assert not (saved / "training_args.bin").exists()
+    card = (saved / "README.md").read_text()
+    assert card.startswith("---\nbase_model: some/base\n") and "| examples | 12 |" in card
