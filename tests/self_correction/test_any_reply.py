@@ -121,7 +121,7 @@ def test_a_huge_reply_takes_no_time(name: PolicyName) -> None:
     async def last() -> object:
         return [e async for e in correct_itself(policy, from_question(TASKS[0]), Sampling(), Models(says))][-1]
 
-    assert isinstance(asyncio.run(last()), Trace), "a fifth of a second; in quadratic time the suite would run out of it"
+    assert isinstance(asyncio.run(last()), Trace), "a fifth of a second, unless it takes quadratic time"
 
 
 @pytest.mark.parametrize("name", POLICIES)
