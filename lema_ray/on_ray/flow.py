@@ -39,13 +39,16 @@ LIBRARIES = (
 
 
 class Flow:
-    """One run. Its methods are the stages; each returns the stage's counts, from the manifest if it is done."""
+    """One run. Its methods are the stages; each returns the stage's counts, from the manifest if it is done.
 
-    def __init__(self, config: RunConfig) -> None:
+    `redo_changed` lets a changed config do the stages it touches again (`runs.open_run`).
+    """
+
+    def __init__(self, config: RunConfig, redo_changed: bool = False) -> None:
         for recipe in config.recipes:
             open_recipe(recipe)
         self.config = config
-        self.run: RunFolder = open_run(config)
+        self.run: RunFolder = open_run(config, redo_changed)
         if not self.run.exists("manifest.json"):
             self.run.write_json({"versions": versions(), "seed": config.seed, "stages": {}}, "manifest.json")
 
@@ -194,12 +197,12 @@ class Flow:
         return where
 
 
-def run_all(config: RunConfig) -> str:
+def run_all(config: RunConfig, redo_changed: bool = False) -> str:
     """The whole run; returns one line that says what it showed."""
     from lema_ray.evaluation.scores import read_scores
     from lema_ray.report import headline
 
-    flow = Flow(config)
+    flow = Flow(config, redo_changed)
     flow.questions()
     flow.collect()
     flow.build()
