@@ -159,7 +159,7 @@ def open_run(config: RunConfig, redo_changed: bool = False) -> RunFolder:
     if not run.exists("config.yaml"):
         run.write_text(text, "config.yaml")
         return run
-    found = list(differences(yaml.safe_load(run.read_text("config.yaml")), yaml.safe_load(text)))
+    found = list(differences(_with_defaults(yaml.safe_load(run.read_text("config.yaml"))), yaml.safe_load(text)))
     changed = [difference for difference in found if difference.matters]
     if changed and not redo_changed:
         raise ConfigError(_another_config(run, changed))
@@ -168,6 +168,14 @@ def open_run(config: RunConfig, redo_changed: bool = False) -> RunFolder:
     if found:
         run.write_text(text, "config.yaml")
     return run
+
+
+def _with_defaults(written: dict[str, Any]) -> dict[str, Any]:
+    """A stored config with the settings that have come since then; as it is when it cannot be read any more."""
+    try:
+        return RunConfig.model_validate(written).model_dump(mode="json")
+    except ValueError:
+        return written
 
 
 def _another_config(run: RunFolder, changed: list[Difference]) -> str:

@@ -78,3 +78,11 @@ def test_what_a_changed_config_touches_is_refused_by_name_and_kept_when_it_is_do
     assert [again.exists(folder) for folder in ("questions", "collected", "examples", "paid")] == [1, 1, 0, 1]
     open_run(config(tmp_path), redo_changed=True)
     assert again.files("superseded", suffix="config.yaml") == ["1/config.yaml", "2/config.yaml"]
+
+
+def test_a_setting_that_came_after_the_run_is_no_change(tmp_path: Path) -> None:
+    run = open_run(config(tmp_path))
+    older = yaml.safe_load(run.read_text("config.yaml"))
+    del older["evaluate"], older["train"]["workers"], older["recipe"]["tries"]
+    run.write_text(yaml.safe_dump(older), "config.yaml")
+    assert open_run(config(tmp_path)).root == run.root

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import platform
 import tempfile
 import time
@@ -21,7 +22,7 @@ from typing import Any
 from lema_ray.config import ConfigError, OpenAISpec, RunConfig, StudentConfig, VLLMSpec
 from lema_ray.engines import open_engine
 from lema_ray.recipes import open_recipe
-from lema_ray.records import Question
+from lema_ray.records import Question, content_id
 from lema_ray.runs import RunFolder, open_run
 
 LIBRARIES = (
@@ -189,10 +190,15 @@ class Flow:
         return self._stage("evaluate", work)
 
     def report(self) -> str:
-        """The page, made anew every time; returns where it is."""
+        """The page, unless there is one of these very stages; returns where it is. `lema report` makes it anew."""
         from lema_ray.report import write_report
 
+        manifest = self.run.manifest
+        shown = content_id(metadata.version("lema-ray"), json.dumps(manifest["stages"], sort_keys=True))
+        if manifest.get("reported") == shown and self.run.exists("report.html"):
+            return self.run.uri("report.html")
         where = write_report(self.run)
+        self.run.write_json(manifest | {"reported": shown}, "manifest.json")
         print(f"report: {where}", flush=True)
         return where
 
