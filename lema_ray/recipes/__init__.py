@@ -12,9 +12,9 @@ from collections.abc import Callable
 from lema_ray.config import ConfigError, RecipeConfig
 from lema_ray.recipes.lema import Lema
 from lema_ray.recipes.lemma import Lemma
-from lema_ray.recipes.recipe import Outcome, Recipe
+from lema_ray.recipes.recipe import AsksStudent, Outcome, Recipe
 
-__all__ = ["RECIPES", "Outcome", "Recipe", "open_recipe"]
+__all__ = ["RECIPES", "AsksStudent", "Outcome", "Recipe", "open_recipe"]
 
 RECIPES: dict[str, Callable[[RecipeConfig], Recipe]] = {
     "lema": Lema,
