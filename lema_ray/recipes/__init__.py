@@ -13,12 +13,16 @@ from lema_ray.config import ConfigError, RecipeConfig
 from lema_ray.recipes.lema import Lema
 from lema_ray.recipes.lemma import Lemma
 from lema_ray.recipes.recipe import AsksStudent, Outcome, Recipe
+from lema_ray.recipes.rise import Rise
+from lema_ray.recipes.s3c import S3c
 
 __all__ = ["RECIPES", "AsksStudent", "Outcome", "Recipe", "open_recipe"]
 
 RECIPES: dict[str, Callable[[RecipeConfig], Recipe]] = {
     "lema": Lema,
     "lemma": Lemma,
+    "rise": Rise,
+    "s3c": S3c,
 }
 
 

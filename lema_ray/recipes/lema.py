@@ -21,7 +21,9 @@ from lema_ray.config import ConfigError, RecipeConfig
 from lema_ray.engines import Generate
 from lema_ray.few_shot.mistakes import MISTAKES, Mistake
 from lema_ray.mistakes.analysis import SAYS_RIGHT
-from lema_ray.recipes.recipe import Outcome, Rejected, ask, mistakes
+from lema_ray.recipes.asking import ask
+from lema_ray.recipes.recipe import Outcome, Rejected, mistakes
+from lema_ray.recipes.rows import corrected_attempt, row_of
 from lema_ray.recipes.step_labels import labelled_steps, written_as
 from lema_ray.records import (
     Attempt,
@@ -188,23 +190,15 @@ class Lema:
     def to_examples(self, graded: GradedQuestion, correction: Correction) -> list[TrainingExample]:
         """One row: the wrong solution in the prompt, the chosen parts of the correction as the target."""
         question = graded.question
-        attempt = next(g.attempt for g in graded.attempts if g.attempt.id == correction.attempt_id)
+        attempt = corrected_attempt(graded, correction)
         choice = question.task == "choice"
         shown = attempt.text.strip() if choice else number_steps(split_steps(attempt.text))
         block = mistake_block(question_text(question), shown, question.task)
         keys = {PARTS[part] for part in self.parts}
         target = format_fields({k: v for k, v in correction.fields.items() if k in keys}, question.task)
-        return [
-            TrainingExample(
-                id=content_id(correction.id, *self.parts),
-                prompt=(Message("user", f"{block}\n\n{LEARN_CHOICE if choice else LEARN}"),),
-                target=(Span(target),),
-                kind=self.name,
-                question_id=question.id,
-                attempt_id=attempt.id,
-                correction_id=correction.id,
-            )
-        ]
+        learn = LEARN_CHOICE if choice else LEARN
+        prompt = (Message("user", f"{block}\n\n{learn}"),)
+        return [row_of(graded, correction, (Span(target),), self.parts, prompt)]
 
 
 def _join_to_attempt(fields: dict[str, str], steps: list[str]) -> tuple[int, str, dict[str, str]]:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from lema_ray.config import ConfigError, SamplingConfig, Section
+from lema_ray.config import SamplingConfig, Section
 
 Strategy = Literal["fix", "fresh"]
 Reference = Literal["right", "solution", "answer", "none"]
@@ -45,13 +44,3 @@ class LemmaOptions(Section):
         0.1, ge=0, le=1, description="share of rows that first fail on another mistake, then restart"
     )
     parts: tuple[Part, ...] = PARTS
-
-
-def read_options(options: Mapping[str, Any]) -> LemmaOptions:
-    """The options of a config. Raises `ConfigError` that names each bad one."""
-    try:
-        return LemmaOptions.model_validate(dict(options))
-    except ValidationError as error:
-        known = ", ".join(LemmaOptions.model_fields)
-        problems = (f"recipe.options.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise ConfigError("\n".join([*problems, f"recipe lemma has the options {known}"])) from None
