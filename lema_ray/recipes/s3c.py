@@ -104,9 +104,8 @@ class S3c:
 
         for number in range(self.config.tries):
             sampling = replace(self.config.sampling.for_try(number, row), json_schema=SCHEMA)
-            asked = await ask(
-                corrector, prompt, sampling, "corrections", row, partial(read_doubt, brancher.question, at + 1)
-            )
+            read = partial(read_doubt, brancher.question, at + 1)
+            asked = await ask(corrector, prompt, sampling, "corrections", row, read)
             if not isinstance(asked, Dropped):
                 return self._made(branch, row, *asked), drops
             drops.append(asked)

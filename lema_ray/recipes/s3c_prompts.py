@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from lema_ray import checks
 from lema_ray.attempts import question_text
+from lema_ray.mistakes.analysis import SAYS_RIGHT
 from lema_ray.recipes.recipe import Rejected
 from lema_ray.recipes.trajectory import checked_doubt
 from lema_ray.records import Completion, Message, Question
@@ -52,7 +53,7 @@ async def read_doubt(question: Question, steps: int, reply: Completion) -> str:
     """The doubt in a reply about the last of `steps` steps. Raises `Rejected` when it is none, or tells too much."""
     text = read_fields(reply.text, LABELS).get("doubt")
     if text is None:
-        raise Rejected("unreadable_reply")
+        raise Rejected("called_right" if SAYS_RIGHT.search(reply.text) else "unreadable_reply")
     doubt = checked_doubt(text, steps)
     if checks.mentions_reference(doubt, question.text) or "right step" in doubt.casefold():
         raise Rejected("reference_leak")
