@@ -16,7 +16,7 @@ from pydantic import Field
 from lema_ray import checks
 from lema_ray.config import SamplingConfig
 from lema_ray.engines import Generate
-from lema_ray.recipes.asking import Spent, ask
+from lema_ray.recipes.asking import ask
 from lema_ray.recipes.recipe import Rejected
 from lema_ray.recipes.rollouts import Rolled, RolloutOptions, Rollouts, going_on
 from lema_ray.records import Completion, Dropped, Question, Sampling
@@ -38,20 +38,25 @@ class S3cOptions(RolloutOptions):
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """A point of a right solution with a wrong step to take there, what shows that it is wrong, and what all cost."""
+    """A point of a right solution with a wrong step to take there, and the rollouts from both steps."""
 
     steps: Sequence[str]
     at: int
     wrong: str
     reply: Completion
     sampling: Sampling
-    proof: str
-    spent: Spent
+    rolled: Rolled
+    own: Rolled
 
     @property
     def begun(self) -> str:
         """The solution up to its wrong step."""
         return join_steps(self.steps[: self.at]) + self.wrong
+
+    @property
+    def proof(self) -> str:
+        """What shows that the step is wrong."""
+        return f"{self.rolled}, {self.own} from the right step"
 
 
 @dataclass(frozen=True)
@@ -83,9 +88,7 @@ class Brancher:
         if not wrong:
             return None, [*drops, own.spent.on(Dropped(STAGE, row, "no_wrong_step", str(own)))]
         number, (step, reply) = fresh[wrong[0]]
-        proof = f"{rolled[wrong[0]]}, {own} from the right step"
-        spent = own.spent + rolled[wrong[0]].spent
-        return Branch(self.steps, at, step, reply, self._sampling(row, number), proof, spent), drops
+        return Branch(self.steps, at, step, reply, self._sampling(row, number), rolled[wrong[0]], own), drops
 
     def _sampling(self, row: str, number: int) -> Sampling:
         sampling = self.options.step_sampling.seeded(STAGE, row, str(number))

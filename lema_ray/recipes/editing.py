@@ -14,9 +14,9 @@ from pydantic import Field
 from lema_ray.config import RecipeConfig
 from lema_ray.engines import Generate
 from lema_ray.grading.boxes import without_boxes
-from lema_ray.recipes.asking import ask, made_attempt, needed_student
+from lema_ray.recipes.asking import Spent, ask, made_attempt, needed_student
 from lema_ray.recipes.edits import check_edit, clean_edit, is_sound, shown_wrong
-from lema_ray.recipes.recipe import Rejected
+from lema_ray.recipes.recipe import Made, Rejected
 from lema_ray.recipes.rise_prompts import EDITS, LABELS, SCHEMA, Edit, edit_prompt, fitting
 from lema_ray.recipes.rollouts import Rolled, RolloutOptions, Rollouts, branch_points
 from lema_ray.records import (
@@ -25,7 +25,6 @@ from lema_ray.records import (
     Correction,
     Dropped,
     Grade,
-    GradedAttempt,
     Question,
     content_id,
 )
@@ -33,8 +32,6 @@ from lema_ray.replies import read_fields
 from lema_ray.steps import join_steps, split_steps
 
 STAGE = "edits"
-Made = tuple[GradedAttempt, Correction]
-"""A solution up to its edited step, and the right step again as its correction."""
 
 
 class RiseOptions(RolloutOptions):
@@ -119,7 +116,8 @@ class Editing:
             model=reply.model,
             requests=0,
         )
-        return (made, rolled.spent.on(correction)), list(rolled.refused)
+        judgement = rolled.judgement(made.attempt.id, Spent()) if rolled.answered else None
+        return Made(made, correction, judgement), list(rolled.refused)
 
     async def _read(self, reply: Completion, right: str) -> str:
         edited = read_fields(reply.text, LABELS).get("edited_step")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -14,6 +15,7 @@ from lema_ray.records import (
     Dropped,
     GradedAttempt,
     GradedQuestion,
+    Judgement,
     Message,
     Question,
     TrainingExample,
@@ -27,13 +29,31 @@ if TYPE_CHECKING:
 class Outcome:
     """What a recipe made of one question: accepted corrections, and what was dropped with its reason and cost.
 
-    `attempts` are those it added (mistakes made on purpose), `analyses` what it found out about mistakes.
+    `attempts` are those it added (mistakes made on purpose), `analyses` what it found out about mistakes, `judgements`
+    what showed that an added attempt is wrong.
     """
 
     corrections: tuple[Correction, ...] = ()
     drops: tuple[Dropped, ...] = ()
     attempts: tuple[GradedAttempt, ...] = ()
     analyses: tuple[Analysis, ...] = ()
+    judgements: tuple[Judgement, ...] = ()
+
+    @classmethod
+    def of(cls, made: Sequence[Made], drops: Sequence[Dropped], *found: Correction) -> Outcome:
+        """The outcome of attempts that were made, and of corrections that needed none."""
+        judged = tuple(one.judgement for one in made if one.judgement is not None)
+        corrections = (*found, *(one.correction for one in made))
+        return cls(corrections, tuple(drops), tuple(one.attempt for one in made), judgements=judged)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A wrong attempt that a recipe made from a right one, that one as its correction, and what judged it, if asked."""
+
+    attempt: GradedAttempt
+    correction: Correction
+    judgement: Judgement | None = None
 
 
 class Rejected(Exception):

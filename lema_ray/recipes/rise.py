@@ -90,7 +90,7 @@ class Rise:
         edits = Editing(self.options, self.config, editor, student)
         made, drops = await edits.edit(graded.question, chosen, rng)
         pair = _full_pair(chosen, rng.choice(wrong))
-        return Outcome((pair, *(c for _, c in made)), tuple(drops), tuple(attempt for attempt, _ in made))
+        return Outcome.of(made, drops, pair)
 
     def to_examples(self, graded: GradedQuestion, correction: Correction) -> list[TrainingExample]:
         """One preference pair: whole solutions, or a step with the steps before it in the prompt."""

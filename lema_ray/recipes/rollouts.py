@@ -17,7 +17,7 @@ from lema_ray.config import SamplingConfig, Section
 from lema_ray.engines import Generate, RequestRefused
 from lema_ray.recipes.asking import Spent
 from lema_ray.recipes.recipe import Rejected, own_right
-from lema_ray.records import Completion, Dropped, GradedQuestion, Message, Question
+from lema_ray.records import Completion, Dropped, GradedQuestion, Judgement, Message, Question
 from lema_ray.steps import split_steps
 
 STAGE = "rollouts"
@@ -37,6 +37,7 @@ class Rolled:
 
     right: int = 0
     answered: int = 0
+    model: str = ""
     spent: Spent = field(default_factory=Spent)
     refused: tuple[Dropped, ...] = ()
 
@@ -48,6 +49,12 @@ class Rolled:
     def shows_wrong(self, options: RolloutOptions) -> bool:
         """Whether so few ended right that the step must be wrong."""
         return self.answered > 0 and self.share <= options.wrong_up_to
+
+    def judgement(self, attempt_id: str, more: Spent) -> Judgement:
+        """That an attempt is wrong, with what these rollouts (and `more`) cost."""
+        spent = self.spent + more
+        tokens = (spent.prompt_tokens, spent.completion_tokens, spent.cost)
+        return Judgement(attempt_id, "wrong", str(self), self.model, spent.requests, *tokens, by="student")
 
     def __str__(self) -> str:
         return f"{self.right} of {self.answered} rollouts end right"
@@ -66,7 +73,10 @@ class Rollouts:
         made = await asyncio.gather(*(self._one(begun, row, number) for number in range(self.options.rollouts)))
         replies = [one for one in made if isinstance(one, Completion)]
         right = await asyncio.gather(*(self._ends_right(begun, reply) for reply in replies))
-        return Rolled(sum(right), len(replies), Spent.of(*replies), tuple(d for d in made if isinstance(d, Dropped)))
+        model = replies[0].model if replies else ""
+        return Rolled(
+            sum(right), len(replies), model, Spent.of(*replies), tuple(d for d in made if isinstance(d, Dropped))
+        )
 
     async def _one(self, begun: str, row: str, number: int) -> Completion | Dropped:
         sampling = self.options.rollout_sampling.seeded(STAGE, row, begun, str(number))

@@ -19,9 +19,9 @@ from random import Random
 from lema_ray.config import RecipeConfig
 from lema_ray.engines import Generate
 from lema_ray.recipes.asking import ask, made_attempt, needed_student, read_options
-from lema_ray.recipes.branching import Branch, Brancher, S3cOptions
+from lema_ray.recipes.branching import STAGE, Branch, Brancher, S3cOptions
 from lema_ray.recipes.lemma_prompts import WORDS
-from lema_ray.recipes.recipe import Outcome, Rejected
+from lema_ray.recipes.recipe import Made, Outcome, Rejected
 from lema_ray.recipes.rollouts import branch_points, right_steps
 from lema_ray.recipes.rows import corrected_attempt, row_of, turn_spans
 from lema_ray.recipes.s3c_prompts import SCHEMA, read_doubt, reflect_prompt
@@ -30,7 +30,6 @@ from lema_ray.records import (
     Correction,
     Dropped,
     Grade,
-    GradedAttempt,
     GradedQuestion,
     Message,
     Question,
@@ -38,8 +37,6 @@ from lema_ray.records import (
     content_id,
 )
 from lema_ray.steps import join_steps, split_steps
-
-Made = tuple[GradedAttempt, Correction]
 
 
 @dataclass(frozen=True)
@@ -90,9 +87,7 @@ class S3c:
         chosen = sorted(rng.sample(points, min(self.config.corrections_per_question, len(points))))
         brancher = Brancher(graded.question, row, steps, needed_student(student, self.name), self.options)
         done = await asyncio.gather(*(self._at(brancher, at, corrector) for at in chosen))
-        made = [one for one, _ in done if one is not None]
-        drops = tuple(drop for _, dropped in done for drop in dropped)
-        return Outcome(tuple(c for _, c in made), drops, tuple(attempt for attempt, _ in made))
+        return Outcome.of([one for one, _ in done if one], [drop for _, dropped in done for drop in dropped])
 
     async def _at(self, brancher: Brancher, at: int, corrector: Generate) -> tuple[Made | None, list[Dropped]]:
         branch, drops = await brancher.branch(at)
@@ -109,7 +104,8 @@ class S3c:
             if not isinstance(asked, Dropped):
                 return self._made(branch, row, *asked), drops
             drops.append(asked)
-        return None, [*drops, branch.spent.on(Dropped.of("corrections", row, "no_reflection", branch.reply))]
+        unused = Dropped.of(STAGE, row, "no_reflection", branch.reply)
+        return None, [*drops, (branch.rolled.spent + branch.own.spent).on(unused)]
 
     def _made(self, branch: Branch, row: str, doubt: str, reply: Completion) -> Made:
         grade = Grade("wrong", None, ("rollouts",), branch.proof)
@@ -128,7 +124,7 @@ class S3c:
             completion_tokens=reply.completion_tokens,
             cost=reply.cost,
         )
-        return attempt, branch.spent.on(correction)
+        return Made(attempt, correction, branch.rolled.judgement(row, branch.own.spent))
 
     def to_examples(self, graded: GradedQuestion, correction: Correction) -> list[TrainingExample]:
         """The solution with its wrong step, the reflection, and the right step and what follows."""

@@ -73,7 +73,7 @@ async def test_corrections_are_right_and_everything_is_accounted_for(name: str) 
         assert {c.attempt_id for c in outcome.corrections} <= known
         assert len({c.id for c in outcome.corrections}) == len(outcome.corrections)
         assert all(d.stage and d.id and d.reason for d in outcome.drops)
-        paid = [*outcome.corrections, *outcome.drops, *outcome.analyses]
+        paid = [*outcome.corrections, *outcome.drops, *outcome.analyses, *outcome.judgements]
         requests += sum(p.requests for p in paid) + len(made)
         cost += sum(p.cost for p in paid) + sum(a.cost for a in made)
         assert teacher.requests - before <= recipe.most_requests(3)
