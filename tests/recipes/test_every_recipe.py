@@ -89,16 +89,17 @@ async def test_corrections_are_right_and_everything_is_accounted_for(name: str) 
 def check_rows(rows: list[TrainingExample], whole: GradedQuestion, correction_id: str) -> None:
     for row in rows:
         assert row.question_id == whole.question.id and row.correction_id == correction_id
-        begun = row.prompt[-1].content if row.prompt[-1].role == "assistant" else ""
         assert any(whole.question.text in m.content for m in row.prompt if m.role == "user")
         assert any(span.learn and span.text.strip() for span in row.target)
-        assert row.target_text == row.target_text.lstrip()
+        assert row.prompt[-1].role == "user" and row.target_text == row.target_text.lstrip()
         if row.rejected is None:
-            assert not begun and whole.question.reference in row.target_text
+            assert whole.question.reference in row.target_text
         else:
             # What is preferred is, or begins, a right solution; what is not differs from it.
-            assert any(a.text.strip().startswith(begun + row.target_text) for a in whole.right)
-            assert row.rejected[0].text.strip() not in ("", row.target_text)
+            assert any(a.text.strip().startswith(row.target_text) for a in whole.right)
+            assert "".join(span.text for span in row.rejected) != row.target_text
+            given = [[span.text for span in side if not span.learn] for side in (row.target, row.rejected)]
+            assert given[0] == given[1]
     assert len({row.id for row in rows}) == len(rows)
 
 
