@@ -21,8 +21,9 @@ from lema_ray.engines import Generate
 from lema_ray.mistakes.analysis import Analyzer
 from lema_ray.recipes.continuation import Continuation
 from lema_ray.recipes.injection import Injected, Injector
-from lema_ray.recipes.lemma_options import LemmaOptions, read_options
+from lema_ray.recipes.lemma_options import LemmaOptions
 from lema_ray.recipes.lemma_rows import rows_of
+from lema_ray.recipes.options import read_options
 from lema_ray.recipes.recipe import Outcome, mistakes
 from lema_ray.records import Analysis, Correction, Dropped, GradedQuestion, Message, Question, TrainingExample
 from lema_ray.steps import split_steps
@@ -41,7 +42,7 @@ class Lemma:
     @cached_property
     def options(self) -> LemmaOptions:
         """The checked options."""
-        return read_options(self.config.options)
+        return read_options(LemmaOptions, self.name, self.config.options)
 
     @cached_property
     def analyzer(self) -> Analyzer:

@@ -1,0 +1,67 @@
+"""Mistakes that a student makes when it goes on anew from some place in a right solution of its own.
+
+The second of AutoMathCritique's three ways (arXiv 2411.16579). Used by the recipe `critique`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from random import Random
+
+from lema_ray import checks
+from lema_ray.attempts import solve_prompt
+from lema_ray.config import SamplingConfig
+from lema_ray.engines import Generate, RequestRefused
+from lema_ray.records import Attempt, Dropped, GradedAttempt, GradedQuestion, Message, content_id
+from lema_ray.steps import join_steps, split_steps
+
+STAGE = "resampling"
+
+
+async def resample(
+    graded: GradedQuestion, count: int, student: Generate, sampling: SamplingConfig
+) -> list[GradedAttempt | Dropped]:
+    """At most `count` new mistakes, each after another beginning of a right attempt; the rest are drops."""
+    if not graded.right:
+        return [Dropped(STAGE, graded.question.id, "no_right_attempt")] if count else []
+    made = await asyncio.gather(*(_gone_on(graded, k, student, sampling) for k in range(count)))
+    known = {" ".join(g.attempt.text.split()) for g in graded.attempts}
+    kept: list[GradedAttempt | Dropped] = []
+    for one in made:
+        words = " ".join(one.attempt.text.split()) if isinstance(one, GradedAttempt) else ""
+        if isinstance(one, GradedAttempt) and words in known:
+            kept.append(_dropped(one.attempt, "duplicate"))
+            continue
+        known.add(words)
+        kept.append(one)
+    return kept
+
+
+async def _gone_on(
+    graded: GradedQuestion, k: int, student: Generate, sampling: SamplingConfig
+) -> GradedAttempt | Dropped:
+    own_id = f"{graded.question.id}/resampled{k}"
+    rng = Random(content_id(STAGE, own_id))
+    steps = split_steps(rng.choice(graded.right).text)
+    if len(steps) < 2:
+        return Dropped(STAGE, own_id, "too_few_steps")
+    kept = join_steps(steps[: rng.randrange(1, len(steps))])
+    seed = rng.randrange(2**31)
+    try:
+        reply = await student((*solve_prompt(graded.question), Message("assistant", kept)), sampling.with_seed(seed))
+    except RequestRefused as refusal:
+        return refusal.dropped(STAGE, own_id)
+    text = kept + reply.text
+    tokens = (reply.prompt_tokens, reply.completion_tokens, reply.cost)
+    made = Attempt(own_id, text, reply.model, "edited", reply.finish_reason, seed, sampling.temperature, *tokens)
+    if reply.finish_reason == "length":
+        return _dropped(made, "cut_off")
+    grade = await checks.grade_revision(text, graded.question)
+    if grade.verdict != "wrong":
+        return _dropped(made, "not_wrong" if grade.verdict == "right" else "unsure_answer")
+    return GradedAttempt(made, grade)
+
+
+def _dropped(attempt: Attempt, reason: str) -> Dropped:
+    tokens = (attempt.prompt_tokens, attempt.completion_tokens, attempt.cost)
+    return Dropped(STAGE, attempt.id, reason, attempt.text, 1, *tokens)
