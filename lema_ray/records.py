@@ -12,7 +12,7 @@ from typing import Literal
 
 Role = Literal["system", "user", "assistant"]
 Verdict = Literal["right", "wrong", "unsure"]
-Origin = Literal["sampled", "imported", "written", "injected", "edited"]
+Origin = Literal["sampled", "imported", "written", "injected", "edited", "branched", "resampled"]
 Task = Literal["arithmetic", "math", "choice"]
 GradingMode = Literal["default", "gsm8k_strict", "gsm8k_flexible", "lema_gsm8k", "lema_math", "qwen_math"]
 FinishReason = Literal["stop", "length", "imported"]
@@ -87,7 +87,9 @@ class Attempt:
     """One solution text by one model. Made by `attempts`, imports and some recipes; read by grading and recipes.
 
     `origin` is `sampled` for a student's own, `written` for a solution that a stronger model wrote as training data,
-    `injected` for a mistake that it made on purpose.
+    `injected` for a mistake that it made on purpose, `edited` for the beginning of a right solution up to a step that
+    was made wrong, `branched` for one up to another step that a student took there and that proved wrong, `resampled`
+    for a wrong solution that it came to when it went on anew from inside a right one.
     """
 
     id: str
@@ -100,6 +102,11 @@ class Attempt:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost: float = 0.0
+
+    @property
+    def by_recipe(self) -> bool:
+        """Whether a recipe made it: it is training material, and no student's answer."""
+        return self.origin in ("injected", "edited", "branched", "resampled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +225,7 @@ class Dropped:
 
 
 def _finished_by_student(attempt: Attempt) -> bool:
-    return attempt.finish_reason != "length" and attempt.origin not in ("written", "injected")
+    return attempt.finish_reason != "length" and attempt.origin != "written" and not attempt.by_recipe
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from typing import Any
 
 from lema_ray.config import ConfigError, OpenAISpec, RunConfig, StudentConfig, VLLMSpec
 from lema_ray.engines import open_engine
-from lema_ray.recipes import open_recipe
+from lema_ray.planning.student import asked_student
 from lema_ray.records import Question
 from lema_ray.runs import RunFolder, open_run
 
@@ -42,8 +42,7 @@ class Flow:
     """One run. Its methods are the stages; each returns the stage's counts, from the manifest if it is done."""
 
     def __init__(self, config: RunConfig) -> None:
-        for recipe in config.recipes:
-            open_recipe(recipe)
+        asked_student(config)
         self.config = config
         self.run: RunFolder = open_run(config)
         if not self.run.exists("manifest.json"):

@@ -40,7 +40,7 @@ class Counted:
     @classmethod
     def of(cls, row: GradedQuestion) -> Counted:
         """All that has happened to one row."""
-        own = [g for g in row.attempts if g.attempt.origin != "injected"]
+        own = [g for g in row.attempts if not g.attempt.by_recipe]
         verdicts = [g.grade.verdict for g in own if g.grade.rules != ("ungraded",)]
         attempts = [g.attempt for g in row.attempts]
         replies: list[Judgement | Analysis | Correction | Dropped] = [

@@ -13,10 +13,10 @@ from lema_ray.config import ConfigError, RecipeConfig
 from lema_ray.recipes.critique import CritiqueRecipe
 from lema_ray.recipes.lema import Lema
 from lema_ray.recipes.lemma import Lemma
-from lema_ray.recipes.recipe import Outcome, Recipe
+from lema_ray.recipes.recipe import AsksStudent, Outcome, Recipe
 from lema_ray.recipes.score import Score
 
-__all__ = ["RECIPES", "Outcome", "Recipe", "open_recipe"]
+__all__ = ["RECIPES", "AsksStudent", "Outcome", "Recipe", "open_recipe"]
 
 RECIPES: dict[str, Callable[[RecipeConfig], Recipe]] = {
     "lema": Lema,

@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-from lema_ray.config import ConfigError, RecipeConfig
-from lema_ray.engines import Generate, RequestRefused
-from lema_ray.recipes.recipe import Rejected
+from lema_ray.config import RecipeConfig
+from lema_ray.engines import Generate
+from lema_ray.recipes.critic_options import Model
+from lema_ray.recipes.recipe import Rejected, ask, needed_student
 from lema_ray.recipes.refinement import Refined, Refiner, spent
 from lema_ray.records import (
     Attempt,
@@ -49,28 +51,31 @@ class Critic:
 
     async def correct(self, question: Question, attempt: Attempt, prompt: tuple[Message, ...], by: str) -> Made:
         """The correction of a flawed solution, and what was dropped on the way to it. `by`: the reference shown."""
-        steps = split_steps(attempt.text)
         made: Made = []
         for number in range(self.config.tries):
-            seed = int(content_id("critique", attempt.id, str(number)), 16) % 2**31
-            sampling = self.config.sampling.model_copy(update={"temperature": 0.7} if number else {})
-            try:
-                reply = await self.model(prompt, sampling.with_seed(seed))
-            except RequestRefused as refusal:
-                made.append(refusal.dropped("corrections", attempt.id))
-                continue
-            made += await self._accepted(question, attempt, steps, reply, by)
+            sampling = self.config.sampling.for_try(number, "critique", attempt.id)
+            read = partial(self._read, question, split_steps(attempt.text))
+            found = await ask(self.model, prompt, sampling, "corrections", attempt.id, read)
+            made += [found] if isinstance(found, Dropped) else await self._refined(question, attempt, *found, by)
             if isinstance(made[-1], Correction):
                 break
         return made
 
-    async def _accepted(
-        self, question: Question, attempt: Attempt, steps: Sequence[str], reply: Completion, by: str
-    ) -> Made:
+    async def _read(self, question: Question, steps: Sequence[str], reply: Completion) -> Critique:
+        """The critique in a reply about a solution that is wrong. Raises `Rejected`."""
         try:
-            critique = self.accept(read_reply(reply, len(steps)), question, steps)
-        except Rejected as rejected:
-            return [Dropped.of("corrections", attempt.id, rejected.reason, reply)]
+            critique = read_critique(reply.text, len(steps))
+        except UnusableCritique as unusable:
+            raise Rejected(unusable.reason) from None
+        if critique.wrong_step is None:
+            raise Rejected("called_right")
+        if not critique.why:
+            raise Rejected("no_explanation")
+        return self.accept(critique, question, steps)
+
+    async def _refined(
+        self, question: Question, attempt: Attempt, critique: Critique, reply: Completion, by: str
+    ) -> Made:
         refined = await self.refiner.refine(question, attempt, str(critique))
         if refined.right and refined.share >= self.least:
             return [*refined.refused, self._correction(attempt, critique, reply, refined, by)]
@@ -96,25 +101,6 @@ class Critic:
         )
 
 
-def read_reply(reply: Completion, steps: int) -> Critique:
-    """The critique in a reply about a solution that is wrong. Raises `Rejected`."""
-    if reply.finish_reason == "length":
-        raise Rejected("cut_off")
-    try:
-        critique = read_critique(reply.text, steps)
-    except UnusableCritique as unusable:
-        raise Rejected(unusable.reason) from None
-    if critique.wrong_step is None:
-        raise Rejected("called_right")
-    if not critique.why:
-        raise Rejected("no_explanation")
-    return critique
-
-
-def pick(which: str, corrector: Generate, student: Generate | None, key: str) -> Generate:
+def pick(which: Model, corrector: Generate, student: Generate | None, recipe: str) -> Generate:
     """The model that an option names. Raises `ConfigError` where there is no student."""
-    if which == "student":
-        if student is None:
-            raise ConfigError(f"recipe.options.{key}: this flow gives recipes no student; take corrector")
-        return student
-    return corrector
+    return needed_student(student, recipe) if which == "student" else corrector

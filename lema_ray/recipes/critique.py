@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from lema_ray import checks
@@ -28,7 +28,7 @@ from lema_ray.recipes.critic_prompts import critic_prompt
 from lema_ray.recipes.critic_rows import corrected_attempt, right_ones, row
 from lema_ray.recipes.injection import Injector
 from lema_ray.recipes.options import read_options
-from lema_ray.recipes.recipe import Outcome, Rejected, mistakes
+from lema_ray.recipes.recipe import Outcome, Rejected, mistakes, needed_student
 from lema_ray.recipes.refinement import Refiner
 from lema_ray.recipes.resampling import resample
 from lema_ray.records import (
@@ -68,9 +68,21 @@ class CritiqueRecipe:
 
     def most_requests(self, samples: int) -> int:
         """Mistakes on purpose with their analyses, and for every flawed solution the critiques with refinements."""
-        flawed = min(self.config.corrections_per_question, samples) + self.options.inject + self.options.resample
         refinements = self.options.refinements if self.options.refiner == "corrector" else 0
-        return self.options.inject * 2 + flawed * self.config.tries * (1 + refinements)
+        return self.options.inject * 2 + self._flawed_at_most(samples) * (1 + refinements)
+
+    def _flawed_at_most(self, samples: int) -> int:
+        own = min(self.config.corrections_per_question, samples)
+        return (own + self.options.inject + self.options.resample) * self.config.tries
+
+    def student_requests(self, samples: int) -> int:
+        """Solutions gone on anew, and refinements, where the student makes them."""
+        refined = self.options.refiner == "student"
+        return self.options.resample + self._flawed_at_most(samples) * self.options.refinements * refined
+
+    def continues_student(self) -> bool:
+        """Going on anew from inside a solution needs it."""
+        return self.options.resample > 0
 
     async def correct(self, graded: GradedQuestion, corrector: Generate, student: Generate | None) -> Outcome:
         """Flawed solutions in three ways, each with its critique if that helps."""
@@ -80,19 +92,13 @@ class CritiqueRecipe:
         flawed = [*mistakes(graded, self.config), *(g.attempt for g in attempts if g.grade.verdict == "wrong")]
         unusable = {d.id for d in drops}
         refiner = Refiner(
-            pick(self.options.refiner, corrector, student, "refiner"),
+            pick(self.options.refiner, corrector, student, self.name),
             self.options.refine_sampling,
             self.options.refinements,
         )
         critic = Critic(self.name, self.config, corrector, refiner, _accept, self.options.least_helped)
         made = await asyncio.gather(*(self._one(critic, graded, a) for a in flawed if a.id not in unusable))
-        found = [item for items in made for item in items]
-        return Outcome(
-            tuple(item for item in found if isinstance(item, Correction)),
-            (*drops, *(item for item in found if isinstance(item, Dropped))),
-            tuple(attempts),
-            tuple(analyses),
-        )
+        return replace(Outcome.of([drops, *made]), attempts=tuple(attempts), analyses=tuple(analyses))
 
     async def _flawed(
         self, graded: GradedQuestion, corrector: Generate, student: Generate | None
@@ -102,7 +108,7 @@ class CritiqueRecipe:
         injected = await injector.inject(graded, self.options.inject, (), corrector)
         again: list[GradedAttempt | Dropped] = []
         if self.options.resample:
-            model = pick("student", corrector, student, "resample")
+            model = needed_student(student, self.name)
             again = await resample(graded, self.options.resample, model, self.options.resample_sampling)
         attempts = [made for made, _, _ in injected if made] + [a for a in again if isinstance(a, GradedAttempt)]
         drops = [drop for _, _, drop in injected if drop] + [a for a in again if isinstance(a, Dropped)]

@@ -15,7 +15,7 @@ from lema_ray import checks
 from lema_ray.attempts import solve_prompt
 from lema_ray.config import SamplingConfig
 from lema_ray.engines import Generate, RequestRefused
-from lema_ray.records import Attempt, Completion, Dropped, Message, Question, content_id
+from lema_ray.records import Attempt, Completion, Dropped, Message, Question
 from lema_ray.self_correction.critiques import revise_prompt
 
 STAGE = "refinement"
@@ -56,8 +56,7 @@ class Refiner:
     async def _ask(
         self, prompt: tuple[Message, ...], attempt_id: str, critique: str, number: int
     ) -> Completion | Dropped:
-        seed = int(content_id(STAGE, attempt_id, critique, str(number)), 16) % 2**31
-        sampling = self.sampling.with_seed(seed)
+        sampling = self.sampling.seeded(STAGE, attempt_id, critique, str(number))
         if self.count > 1:
             sampling = replace(sampling, temperature=max(0.7, sampling.temperature))
         try:

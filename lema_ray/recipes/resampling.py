@@ -11,8 +11,9 @@ from random import Random
 from lema_ray import checks
 from lema_ray.attempts import solve_prompt
 from lema_ray.config import SamplingConfig
-from lema_ray.engines import Generate, RequestRefused
-from lema_ray.records import Attempt, Dropped, GradedAttempt, GradedQuestion, Message, content_id
+from lema_ray.engines import Generate
+from lema_ray.recipes.recipe import Rejected, ask, made_attempt
+from lema_ray.records import Attempt, Completion, Dropped, Grade, GradedAttempt, GradedQuestion, Message, content_id
 from lema_ray.steps import join_steps, split_steps
 
 STAGE = "resampling"
@@ -30,10 +31,10 @@ async def resample(
     for one in made:
         words = " ".join(one.attempt.text.split()) if isinstance(one, GradedAttempt) else ""
         if isinstance(one, GradedAttempt) and words in known:
-            kept.append(_dropped(one.attempt, "duplicate"))
-            continue
+            kept.append(_duplicate(one.attempt))
+        else:
+            kept.append(one)
         known.add(words)
-        kept.append(one)
     return kept
 
 
@@ -46,22 +47,21 @@ async def _gone_on(
     if len(steps) < 2:
         return Dropped(STAGE, own_id, "too_few_steps")
     kept = join_steps(steps[: rng.randrange(1, len(steps))])
-    seed = rng.randrange(2**31)
-    try:
-        reply = await student((*solve_prompt(graded.question), Message("assistant", kept)), sampling.with_seed(seed))
-    except RequestRefused as refusal:
-        return refusal.dropped(STAGE, own_id)
-    text = kept + reply.text
-    tokens = (reply.prompt_tokens, reply.completion_tokens, reply.cost)
-    made = Attempt(own_id, text, reply.model, "edited", reply.finish_reason, seed, sampling.temperature, *tokens)
-    if reply.finish_reason == "length":
-        return _dropped(made, "cut_off")
-    grade = await checks.grade_revision(text, graded.question)
-    if grade.verdict != "wrong":
-        return _dropped(made, "not_wrong" if grade.verdict == "right" else "unsure_answer")
-    return GradedAttempt(made, grade)
+    how, prompt = sampling.seeded(STAGE, own_id), (*solve_prompt(graded.question), Message("assistant", kept))
+
+    async def read(reply: Completion) -> Grade:
+        grade = await checks.grade_revision(kept + reply.text, graded.question)
+        if grade.verdict != "wrong":
+            raise Rejected("not_wrong" if grade.verdict == "right" else "unsure_answer")
+        return grade
+
+    made = await ask(student, prompt, how, STAGE, own_id, read)
+    if isinstance(made, Dropped):
+        return made
+    grade, reply = made
+    return made_attempt(own_id, kept + reply.text, "resampled", grade, how, reply)
 
 
-def _dropped(attempt: Attempt, reason: str) -> Dropped:
+def _duplicate(attempt: Attempt) -> Dropped:
     tokens = (attempt.prompt_tokens, attempt.completion_tokens, attempt.cost)
-    return Dropped(STAGE, attempt.id, reason, attempt.text, 1, *tokens)
+    return Dropped(STAGE, attempt.id, "duplicate", attempt.text, 1, *tokens)

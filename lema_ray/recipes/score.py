@@ -24,7 +24,7 @@ from lema_ray.config import RecipeConfig
 from lema_ray.engines import Generate
 from lema_ray.grading.numbers import numbers_in
 from lema_ray.recipes.critic import Critic, Made, pick
-from lema_ray.recipes.critic_options import ScoreOptions
+from lema_ray.recipes.critic_options import Model, ScoreOptions
 from lema_ray.recipes.critic_prompts import critic_prompt
 from lema_ray.recipes.critic_rows import corrected_attempt, right_ones, row
 from lema_ray.recipes.options import read_options
@@ -59,23 +59,30 @@ class Score:
 
     def most_requests(self, samples: int) -> int:
         """A critique and a refinement for every try at every mistake, as far as the corrector is asked for them."""
-        asked = (self.options.critic, self.options.refiner).count("corrector")
+        return self._requests(samples, "corrector")
+
+    def _requests(self, samples: int, model: Model) -> int:
+        asked = (self.options.critic, self.options.refiner).count(model)
         return min(self.config.corrections_per_question, samples) * self.config.tries * asked
+
+    def student_requests(self, samples: int) -> int:
+        """As many as `most_requests`, as far as the student is asked."""
+        return self._requests(samples, "student")
+
+    def continues_student(self) -> bool:
+        """Never: these are ordinary requests."""
+        return False
 
     async def correct(self, graded: GradedQuestion, corrector: Generate, student: Generate | None) -> Outcome:
         """A critique with a hint for every distinct mistake, kept when a refinement by it is right."""
-        refining = pick(self.options.refiner, corrector, student, "refiner")
+        refining = pick(self.options.refiner, corrector, student, self.name)
         refiner = Refiner(refining, self.options.refine_sampling)
         accept = partial(accepted, feedback=self.options.feedback)
         critic = Critic(
-            self.name, self.config, pick(self.options.critic, corrector, student, "critic"), refiner, accept
+            self.name, self.config, pick(self.options.critic, corrector, student, self.name), refiner, accept
         )
-        made = await asyncio.gather(*(self._one(critic, graded, a) for a in mistakes(graded, self.config)))
-        found = [item for items in made for item in items]
-        return Outcome(
-            tuple(item for item in found if isinstance(item, Correction)),
-            tuple(item for item in found if isinstance(item, Dropped)),
-        )
+        made = (self._one(critic, graded, attempt) for attempt in mistakes(graded, self.config))
+        return Outcome.of(await asyncio.gather(*made))
 
     async def _one(self, critic: Critic, graded: GradedQuestion, attempt: Attempt) -> Made:
         hints = [a.text.strip() for a in graded.right if a.text.strip()]

@@ -62,8 +62,6 @@ class Turn:
 
 def read_turn(reply: Completion, start: Start, strategy: Strategy) -> Turn:
     """The doubt and the continuation in a reply. Raises `Rejected` for whatever is wrong with their form."""
-    if reply.finish_reason == "length":
-        raise Rejected("cut_off")
     fields = read_fields(reply.text, LABELS)
     if set(fields) != set(LABELS):
         raise Rejected("called_right" if SAYS_RIGHT.search(reply.text) else "unreadable_reply")

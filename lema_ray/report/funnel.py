@@ -12,7 +12,7 @@ from typing import Literal
 from lema_ray.records import Analysis, Correction, Dropped, GradedAttempt, GradedQuestion, Judgement
 from lema_ray.steps import split_steps
 
-ROLES = {"written": "writer", "injected": "corrector"}
+ROLES = {"written": "writer", "injected": "corrector", "edited": "editor"}
 Fate = Literal["right", "wrong", "unsure", "cut off"]
 FATES: tuple[Fate, ...] = ("right", "wrong", "unsure", "cut off")
 
@@ -100,7 +100,7 @@ class Funnel:
         attempt = one.attempt
         if attempt.origin == "written":
             self.written += 1
-        elif attempt.origin == "injected":
+        elif attempt.by_recipe:
             self.injected += 1
         else:
             self.fates[fate(one)] += 1

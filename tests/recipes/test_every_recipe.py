@@ -84,9 +84,10 @@ async def test_corrections_are_right_and_everything_is_accounted_for(name: str) 
 def check_rows(rows: list[TrainingExample], whole: GradedQuestion, correction_id: str) -> None:
     for row in rows:
         assert row.question_id == whole.question.id and row.correction_id == correction_id
-        assert row.prompt[-1].role == "user" and whole.question.text in row.prompt[-1].content
+        assert row.prompt[-1].role == "user" and any(whole.question.text in m.content for m in row.prompt)
         assert any(span.learn and span.text.strip() for span in row.target)
-        assert row.target_text == row.target_text.lstrip() and whole.question.reference in row.target_text
+        assert row.target_text == row.target_text.lstrip()
+    assert not rows or any(whole.question.reference in row.target_text for row in rows)  # a critique need not have it
     assert len({row.id for row in rows}) == len(rows)
 
 
