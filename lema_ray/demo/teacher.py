@@ -1,8 +1,7 @@
 """The rule-based teacher: a chat request in, a reply out, from nothing but the request's text.
 
 `server` puts it behind HTTP, so the pipeline cannot tell it from a model. It solves a question, or finds the first
-wrong step of an `Original Solution:`, explains it and repairs it from there; `teacher_lemma` answers what LEMMA asks,
-`teacher_critique` what critics and those who refine by a critique are asked.
+wrong step of an `Original Solution:`, explains it and repairs it from there; `teacher_lemma` answers what LEMMA asks.
 It knows only the demo's word problems and says so when asked anything else.
 """
 
@@ -12,7 +11,7 @@ import json
 from collections.abc import Sequence
 from random import Random
 
-from lema_ray.demo import teacher_critique, teacher_lemma
+from lema_ray.demo import teacher_lemma
 from lema_ray.demo.diagnosis import Step, diagnose, read_steps
 from lema_ray.demo.grammar import Story, read_story
 from lema_ray.demo.requests import read_request
@@ -29,24 +28,14 @@ def reply(messages: Sequence[Message], as_json: bool = False, error_rate: float 
     rng = Random(content_id(asked))
     question, marker, attempt = asked.rpartition("Question:")[-1].partition("Original Solution:")
     story = _find_story(question)
-    slip = rng.choice((1, 2, 10)) if rng.random() < error_rate else 0
     if story is None:
-        return _refine(messages, asked, slip)
+        return CANNOT
+    slip = rng.choice((1, 2, 10)) if rng.random() < error_rate else 0
     if request := read_request(asked):
-        if request.kind == "critique":
-            return teacher_critique.criticize(request, story, rng, slip)
         return teacher_lemma.answer(request, story, rng, as_json, slip)
     if not marker:
         return spoilt(story.solution, story, slip)
     return _correct(story, read_steps(_first_block(attempt)), rng, as_json, slip)
-
-
-def _refine(messages: Sequence[Message], critique: str, slip: int) -> str:
-    """What follows on a solution of the teacher's and a critique of it; without them nothing can be done."""
-    if len(messages) < 3 or messages[-2].role != "assistant":
-        return CANNOT
-    story = _find_story(messages[-3].content)
-    return teacher_critique.refine(story, messages[-2].content, critique, slip) if story else CANNOT
 
 
 def _find_story(text: str) -> Story | None:

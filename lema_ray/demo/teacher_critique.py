@@ -1,4 +1,4 @@
-"""The rule-based teacher as a critic, and as an actor that refines by a critique. `teacher.reply` calls it.
+"""The rule-based teacher as a critic, and as an actor that refines by a critique. `rules.reply` calls it.
 
 A refinement does what the critique says and no more: it keeps the steps before the one that is called wrong, right or
 not, and calculates on from them. So a critique that names the wrong step leads to a wrong answer, as it would with a

@@ -26,8 +26,9 @@ Somebody looked at your solution and wrote this:
 
 Solve the question again. Use what is justified in these remarks, and end in the same form as before."""
 _LINE = re.compile(
-    r"(?i)^[\W_]*(?:step\s{1,4}(\d{1,4})|(?:final\s{1,4})?answer)[\W_]{0,4}[:.)-][\W_]{0,8}(?:(?:it|this)\s{1,4})?"
-    r"(?:is\s{1,4})?(right|correct|wrong|incorrect)\b[*_]*[.:,;!]*\s{0,4}[-–—]?\s*(.*)$"
+    r"(?i)^[\W_]*(?:step\s{1,4}(\d{1,4})|(?:(?:the|so)\s{1,4}){0,2}(?:final\s{1,4})?answer)[\W_]{0,4}?"
+    r"(?:[:.)-]|\sis\b)[\W_]{0,8}(?:is\s{1,4})?(right|correct|wrong|incorrect)\b[*_]{0,3}[.:,;!]?"
+    r"\s{0,4}[-–—]?\s{0,4}(.*)$"
 )
 _RIGHT = ("right", "correct")
 
@@ -85,18 +86,18 @@ def read_critique(text: str, steps: int) -> Critique:
     Raises `UnusableCritique`: `unreadable_reply` without a verdict that decides, `bad_step` when steps are missing, out
     of order or not there, `contradiction` when one step is both, or the steps and the answer disagree.
     """
-    judged, answer = _verdicts(text)
+    judged, answers = verdicts(text)
     if not judged:
         raise UnusableCritique("unreadable_reply")
-    if any(len({j.right for number, j in judged if number == n}) > 1 for n, _ in judged):
+    sides = {(number, one.right) for number, one in judged} | {(0, answer.right) for answer in answers}
+    if len(sides) > len({number for number, _ in sides}):
         raise UnusableCritique("contradiction")
     if [number for number, _ in judged] != list(range(1, len(judged) + 1)) or len(judged) > steps:
         raise UnusableCritique("bad_step")
     all_right = all(j.right for _, j in judged)
-    if answer is None:
-        if all_right:
-            raise UnusableCritique("unreadable_reply")
-        answer = Judged(False)
+    if not answers and all_right:
+        raise UnusableCritique("unreadable_reply")
+    answer = answers[-1] if answers else Judged(False)
     if answer.right != all_right:
         raise UnusableCritique("contradiction")
     if all_right and len(judged) < steps:
@@ -104,21 +105,16 @@ def read_critique(text: str, steps: int) -> Critique:
     return Critique(tuple(j for _, j in judged), answer)
 
 
-def _verdicts(text: str) -> tuple[list[tuple[int, Judged]], Judged | None]:
-    """(number, verdict) of every step line, and the last one on the answer; other lines belong to the one before."""
-    steps, answer, lines = list[tuple[int, Judged]](), None, list[tuple[str | None, bool, list[str]]]()
+def verdicts(text: str) -> tuple[list[tuple[int, Judged]], list[Judged]]:
+    """The verdicts in a text: on steps, each with its number, and on the answer. Other lines belong to the one before."""
+    found: list[tuple[str | None, bool, list[str]]] = []
     for line in text.splitlines():
-        if found := _LINE.match(line):
-            lines.append((found[1], found[2].casefold() in _RIGHT, [found[3].strip()]))
-        elif lines and line.strip():
-            lines[-1][2].append(line.strip())
-    for number, right, words in lines:
-        judged = Judged(right, " ".join(" ".join(words).split()))
-        if number is None:
-            answer = judged
-        else:
-            steps.append((int(number), judged))
-    return steps, answer
+        if match := _LINE.match(line):
+            found.append((match[1], match[2].casefold() in _RIGHT, [match[3]]))
+        elif found:
+            found[-1][2].append(line)
+    judged = [(number, Judged(right, " ".join(" ".join(words).split()))) for number, right, words in found]
+    return [(int(n), one) for n, one in judged if n is not None], [one for n, one in judged if n is None]
 
 
 def all_right(steps: int) -> Critique:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from lema_ray import arrow
 from lema_ray.config import RecipeConfig
 from lema_ray.demo.erring import MAKERS, err
-from lema_ray.demo.teacher import reply
+from lema_ray.demo.rules import reply
 from lema_ray.demo.word_problems import generate
 from lema_ray.engines import EngineUnavailable, RequestRefused
 from lema_ray.recipes import RECIPES, open_recipe
