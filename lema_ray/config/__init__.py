@@ -40,6 +40,7 @@ from lema_ray.config.models import (
 from lema_ray.config.policy import EvaluatedPolicy, Policy, PolicyName
 from lema_ray.config.run import BudgetConfig, RayConfig, RunConfig
 from lema_ray.config.section import ConfigError, Section
+from lema_ray.config.verifier import VerifierConfig
 
 __all__ = [
     "ActorsConfig",
@@ -77,6 +78,7 @@ __all__ = [
     "StudentConfig",
     "TrainConfig",
     "VLLMSpec",
+    "VerifierConfig",
     "load_config",
     "parse_config",
 ]

@@ -1,4 +1,4 @@
-"""The rule-based teacher as its server presents it: critiques and refinements by `teacher_critique`, all else `teacher`.
+"""The rule-based teacher as its server has it: critiques and refinements by `teacher_critique`, all else `teacher`.
 
 Apart from `teacher`, whose every byte counts towards the identity of the demo's base model.
 """

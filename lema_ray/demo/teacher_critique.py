@@ -17,6 +17,7 @@ from lema_ray.demo.requests import Request
 from lema_ray.demo.wordings import CANNOT, explain, repair
 
 FOLLOWS = ("It goes on from a wrong number.", "It builds on the mistake before.", "The number it starts from is wrong.")
+_LABEL = re.compile(r"^Step \d+[:.] ?")
 _WRONG = re.compile(r"(?im)^\W*step (\d+)\W+wrong\b")
 
 
@@ -50,10 +51,12 @@ def _rest(story: Story, steps: list[Step], rng: Random) -> Iterator[str]:
 
 def refine(story: Story, attempt: str, critique: str, slip: int) -> str:
     """The attempt up to the first step that the critique calls wrong, and calculated on from there."""
-    named, steps = _WRONG.search(critique), read_steps(attempt)
+    named = _WRONG.search(critique)
     if named is None:
         return attempt
-    kept = [step for step in steps if step.number < int(named[1])]
+    # Critiques count lines, the answer's among them, whatever labels the attempt has.
+    lines = [_LABEL.sub("", line.strip()) for line in attempt.splitlines() if line.strip()]
+    kept = [Step(number, line) for number, line in enumerate(lines, 1) if number < int(named[1])]
     made = [one for step in kept for one in step.calculations]
     value, lines = made[-1].result if made else story.start, [f"Step {step.number}: {step.text}" for step in kept]
     for change in story.changes[len(made) :]:

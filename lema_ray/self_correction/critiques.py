@@ -106,7 +106,7 @@ def read_critique(text: str, steps: int) -> Critique:
 
 
 def verdicts(text: str) -> tuple[list[tuple[int, Judged]], list[Judged]]:
-    """The verdicts in a text: on steps, each with its number, and on the answer. Other lines belong to the one before."""
+    """The verdicts in a text: on steps, with their numbers, and on the answer. Other lines belong to the one before."""
     found: list[tuple[str | None, bool, list[str]]] = []
     for line in text.splitlines():
         if match := _LINE.match(line):

@@ -45,10 +45,13 @@ def test_the_short_form_ends_with_the_first_wrong_step(critique: Critique) -> No
     assert read_critique(str(short), len(critique.steps)) == short
 
 
-@given(st.text(max_size=300) | st.lists(st.sampled_from(
-    ["Step 1: right", "Step 1: wrong - no", "Step 2: right", "Step 2: wrong", "**Step 3:** Incorrect.", "step 2) correct",
-     "Final answer: right", "Final answer: wrong", "and so on", "Step 999999999: right", ""]), max_size=7).map("\n".join),
-    st.integers(1, 4))  # fmt: skip
+LINES = (
+    "Step 1: right", "Step 1: wrong - no", "Step 2: right", "Step 2: wrong", "**Step 3:** Incorrect.",
+    "step 2) correct",    "Final answer: right", "Final answer: wrong", "and so on", "Step 999999999: right", "",
+)  # fmt: skip
+
+
+@given(st.text(max_size=300) | st.lists(st.sampled_from(LINES), max_size=7).map("\n".join), st.integers(1, 4))
 def test_any_text_is_a_whole_critique_or_has_a_reason(text: str, steps: int) -> None:
     try:
         found = read_critique(text, steps)
