@@ -66,6 +66,12 @@ def says_doubt(text: str) -> bool:
     return any(doubt.kind == "said" for doubt in find_doubts(text))
 
 
+def only_answers(step: str) -> bool:
+    """The step states the final answer and works nothing out."""
+    text = _LABEL.sub("", step)
+    return _ANSWER.match(text.strip()) is not None and not _CALCULATES.search(text)
+
+
 def states(text: str, reference: str) -> bool:
     """The text has the reference answer's number in it: what was worked out there need not be worked out again."""
     answer = numbers_in(reference)

@@ -202,9 +202,10 @@ class Analysis:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the corrector said of a grade that was `unsure`. Made by `judge`; read by the ledger.
+    """What was found of an attempt that its answer could not tell. Made by `judge` and recipes; read by the ledger.
 
-    The verdict itself, with its reason, is in the attempt's grade (and in those of attempts with the same text).
+    The corrector judges grades that are `unsure`, a student's rollouts judge solutions that have no end. The verdict
+    itself, with its reason, is in the attempt's grade (and in those of attempts with the same text).
     """
 
     attempt_id: str
@@ -215,6 +216,7 @@ class Judgement:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost: float = 0.0
+    by: Literal["corrector", "student"] = "corrector"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What `analysis` and the recipes but `lema` ask, read from nothing but the text. Used by the teachers.
+"""What is asked by `analysis` and by recipes, read from nothing but the text. Used by the teachers.
 
 A teacher must not share the prompts' code, or a prompt that a model could not understand would pass unnoticed: it goes
 by the labels that the last block of a request shows.
@@ -12,11 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["analyze", "fix", "fresh", "inject", "smooth", "critique"]
+Kind = Literal["analyze", "fix", "fresh", "inject", "smooth", "edit", "reflect", "critique"]
 
 _LABEL = re.compile(
     r"(?m)^(Question|Reference Solution|Original Solution|Partial Solution|Solution|Beginning|Way|Words"
-    r"|Mistake To Make|Doubt|Continuation):[ \n]?"
+    r"|Mistake To Make|Doubt|Continuation|Solution So Far|Step To Edit|Edit|Right Step):[ \n]?"
 )
 
 
@@ -58,6 +58,10 @@ def read_request(asked: str) -> Request | None:
 def _kind(instruction: str, blocks: Mapping[str, str]) -> Kind | None:
     if "Mistake To Make" in blocks:
         return "inject"
+    if "Step To Edit" in blocks and "Edit" in blocks:
+        return "edit"
+    if "Right Step" in blocks:
+        return "reflect"
     if "Way" in blocks:
         return "fresh" if "start" in blocks["Way"] else "fix"
     if "Beginning" in blocks:

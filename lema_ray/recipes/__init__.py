@@ -14,6 +14,8 @@ from lema_ray.recipes.critique import CritiqueRecipe
 from lema_ray.recipes.lema import Lema
 from lema_ray.recipes.lemma import Lemma
 from lema_ray.recipes.recipe import AsksStudent, Outcome, Recipe
+from lema_ray.recipes.rise import Rise
+from lema_ray.recipes.s3c import S3c
 from lema_ray.recipes.score import Score
 
 __all__ = ["RECIPES", "AsksStudent", "Outcome", "Recipe", "open_recipe"]
@@ -21,6 +23,8 @@ __all__ = ["RECIPES", "AsksStudent", "Outcome", "Recipe", "open_recipe"]
 RECIPES: dict[str, Callable[[RecipeConfig], Recipe]] = {
     "lema": Lema,
     "lemma": Lemma,
+    "rise": Rise,
+    "s3c": S3c,
     "critique": CritiqueRecipe,
     "score": Score,
 }

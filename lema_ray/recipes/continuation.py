@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 
 from lema_ray.config import RecipeConfig
 from lema_ray.engines import Generate
+from lema_ray.recipes.asking import Spent, ask
 from lema_ray.recipes.lemma_options import LemmaOptions, Reference, Strategy
 from lema_ray.recipes.lemma_prompts import SCHEMA, continue_prompt, doubt_words, smooth_prompt
-from lema_ray.recipes.recipe import ask
 from lema_ray.recipes.trajectory import CHECKS, Start, Turn, check_turn, read_turn
 from lema_ray.records import (
     Analysis,
@@ -90,7 +90,7 @@ class Continuation:
             return [correction, smooth]
         new, reply = smooth
         fields = correction.fields | {"smooth_doubt": new.doubt, "smooth_rest": new.rest}
-        return [replace(_with_cost(correction, reply), fields=fields)]
+        return [replace(Spent.of(reply).on(correction), fields=fields)]
 
     def _correction(self, mistake: Mistake, start: Start, reference: str, turn: Turn, reply: Completion) -> Correction:
         attempt, analysis = mistake
@@ -122,13 +122,3 @@ def find_reference(graded: GradedQuestion, order: Sequence[Reference]) -> tuple[
         "none": None,
     }
     return next(((kind, have[kind]) for kind in order if have[kind] or kind == "none"), (None, None))
-
-
-def _with_cost(correction: Correction, reply: Completion) -> Correction:
-    return replace(
-        correction,
-        requests=correction.requests + 1,
-        prompt_tokens=correction.prompt_tokens + reply.prompt_tokens,
-        completion_tokens=correction.completion_tokens + reply.completion_tokens,
-        cost=correction.cost + reply.cost,
-    )

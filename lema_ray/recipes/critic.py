@@ -11,9 +11,10 @@ from functools import partial
 
 from lema_ray.config import RecipeConfig
 from lema_ray.engines import Generate
+from lema_ray.recipes.asking import Spent, ask, needed_student
 from lema_ray.recipes.critic_options import Model
-from lema_ray.recipes.recipe import Rejected, ask, needed_student
-from lema_ray.recipes.refinement import Refined, Refiner, spent
+from lema_ray.recipes.recipe import Rejected
+from lema_ray.recipes.refinement import Refined, Refiner
 from lema_ray.records import (
     Attempt,
     Completion,
@@ -80,13 +81,13 @@ class Critic:
         if refined.right and refined.share >= self.least:
             return [*refined.refused, self._correction(attempt, critique, reply, refined, by)]
         detail = f"{len(refined.right)} of {len(refined.replies)} refinements are right, by:\n{critique}"
-        paid = spent((reply, *refined.replies))
-        return [*refined.refused, Dropped("corrections", attempt.id, "unhelpful", detail, **paid)]
+        dropped = Dropped("corrections", attempt.id, "unhelpful", detail)
+        return [*refined.refused, Spent.of(reply, *refined.replies).on(dropped)]
 
     def _correction(
         self, attempt: Attempt, critique: Critique, reply: Completion, refined: Refined, by: str
     ) -> Correction:
-        return Correction(
+        correction = Correction(
             id=content_id(self.recipe, attempt.id, reply.text),
             recipe=self.recipe,
             attempt_id=attempt.id,
@@ -97,8 +98,9 @@ class Critic:
             fields={"critique": str(critique), "helped": f"{len(refined.right)}/{len(refined.replies)}"},
             checks=CHECKS,
             model=reply.model,
-            **spent((reply, *refined.replies)),
+            requests=0,
         )
+        return Spent.of(reply, *refined.replies).on(correction)
 
 
 def pick(which: Model, corrector: Generate, student: Generate | None, recipe: str) -> Generate:

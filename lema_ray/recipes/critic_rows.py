@@ -7,7 +7,9 @@ wrong, so right ones are among the rows: at the model's own rate (SCORE, arXiv 2
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
+from lema_ray.recipes.rows import row_of
 from lema_ray.records import (
     Attempt,
     Correction,
@@ -20,24 +22,12 @@ from lema_ray.records import (
 from lema_ray.steps import split_steps
 
 
-def corrected_attempt(graded: GradedQuestion, correction: Correction) -> Attempt:
-    """The flawed solution that a correction is about."""
-    return next(g.attempt for g in graded.attempts if g.attempt.id == correction.attempt_id)
-
-
 def row(
     graded: GradedQuestion, correction: Correction, attempt: Attempt, prompt: tuple[Message, ...], target: str
 ) -> TrainingExample:
-    """One row of a correction, about a flawed solution or a right one."""
-    return TrainingExample(
-        id=content_id(correction.id, attempt.id, prompt[-1].content),
-        prompt=prompt,
-        target=(Span(target),),
-        kind=correction.recipe,
-        question_id=graded.question.id,
-        attempt_id=attempt.id,
-        correction_id=correction.id,
-    )
+    """One row of a correction, about its flawed solution or about a right one."""
+    made = row_of(graded, correction, (Span(target),), (attempt.id, prompt[-1].content), prompt)
+    return replace(made, attempt_id=attempt.id)
 
 
 def right_ones(graded: GradedQuestion, correction: Correction, rate: float | None) -> Iterator[Attempt]:

@@ -21,16 +21,17 @@ from lema_ray.attempts import question_text, solve_prompt
 from lema_ray.config import RecipeConfig
 from lema_ray.engines import Generate
 from lema_ray.mistakes.analysis import Analyzer
+from lema_ray.recipes.asking import needed_student, read_options
 from lema_ray.recipes.continuation import find_reference
 from lema_ray.recipes.critic import Critic, Made, pick
 from lema_ray.recipes.critic_options import CritiqueOptions
 from lema_ray.recipes.critic_prompts import critic_prompt
-from lema_ray.recipes.critic_rows import corrected_attempt, right_ones, row
+from lema_ray.recipes.critic_rows import right_ones, row
 from lema_ray.recipes.injection import Injector
-from lema_ray.recipes.options import read_options
-from lema_ray.recipes.recipe import Outcome, Rejected, mistakes, needed_student
+from lema_ray.recipes.recipe import Outcome, Rejected, mistakes
 from lema_ray.recipes.refinement import Refiner
 from lema_ray.recipes.resampling import resample
+from lema_ray.recipes.rows import corrected_attempt
 from lema_ray.records import (
     Analysis,
     Attempt,
@@ -59,7 +60,7 @@ class CritiqueRecipe:
     @cached_property
     def options(self) -> CritiqueOptions:
         """The checked options."""
-        return read_options(CritiqueOptions, self.name, self.config.options)
+        return read_options(CritiqueOptions, self.config.options, self.name)
 
     def preview(self, question: Question, solution: str) -> tuple[Message, ...]:
         """The request for a critique."""
@@ -98,7 +99,7 @@ class CritiqueRecipe:
         )
         critic = Critic(self.name, self.config, corrector, refiner, _accept, self.options.least_helped)
         made = await asyncio.gather(*(self._one(critic, graded, a) for a in flawed if a.id not in unusable))
-        return replace(Outcome.of([drops, *made]), attempts=tuple(attempts), analyses=tuple(analyses))
+        return replace(Outcome.gathered([drops, *made]), attempts=tuple(attempts), analyses=tuple(analyses))
 
     async def _flawed(
         self, graded: GradedQuestion, corrector: Generate, student: Generate | None

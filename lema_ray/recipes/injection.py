@@ -17,9 +17,10 @@ from lema_ray import checks
 from lema_ray.engines import Generate
 from lema_ray.mistakes.analysis import Analyzer
 from lema_ray.mistakes.taxonomy import ErrorType
+from lema_ray.recipes.asking import ask, made_attempt
 from lema_ray.recipes.careless import LABELS, SCHEMA, injection_prompt, type_shares
 from lema_ray.recipes.options import InjectOptions
-from lema_ray.recipes.recipe import Rejected, ask, made_attempt
+from lema_ray.recipes.recipe import Rejected
 from lema_ray.records import (
     Analysis,
     Completion,

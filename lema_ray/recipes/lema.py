@@ -21,7 +21,9 @@ from lema_ray.config import ConfigError, RecipeConfig
 from lema_ray.engines import Generate
 from lema_ray.few_shot.mistakes import MISTAKES, Mistake
 from lema_ray.mistakes.analysis import SAYS_RIGHT
-from lema_ray.recipes.recipe import Outcome, Rejected, ask, mistakes
+from lema_ray.recipes.asking import ask
+from lema_ray.recipes.recipe import Outcome, Rejected, mistakes
+from lema_ray.recipes.rows import corrected_attempt, row_of
 from lema_ray.recipes.step_labels import labelled_steps, written_as
 from lema_ray.records import (
     Attempt,
@@ -137,7 +139,7 @@ class Lema:
     async def correct(self, graded: GradedQuestion, corrector: Generate, student: Generate | None) -> Outcome:
         """One correction for each of the question's distinct mistakes."""
         question, chosen = graded.question, mistakes(graded, self.config)
-        return Outcome.of(await asyncio.gather(*(self._correct_attempt(question, a, corrector) for a in chosen)))
+        return Outcome.gathered(await asyncio.gather(*(self._correct_attempt(question, a, corrector) for a in chosen)))
 
     async def _correct_attempt(
         self, question: Question, attempt: Attempt, corrector: Generate
@@ -190,20 +192,11 @@ class Lema:
     def to_examples(self, graded: GradedQuestion, correction: Correction) -> list[TrainingExample]:
         """One row: the wrong solution in the prompt, the chosen parts of the correction as the target."""
         question = graded.question
-        attempt = next(g.attempt for g in graded.attempts if g.attempt.id == correction.attempt_id)
+        attempt = corrected_attempt(graded, correction)
         keys = {PARTS[part] for part in self.parts}
         target = format_fields({k: v for k, v in correction.fields.items() if k in keys}, question.task)
-        return [
-            TrainingExample(
-                id=content_id(correction.id, *self.parts),
-                prompt=learn_prompt(question, attempt.text),
-                target=(Span(target),),
-                kind=self.name,
-                question_id=question.id,
-                attempt_id=attempt.id,
-                correction_id=correction.id,
-            )
-        ]
+        prompt = learn_prompt(question, attempt.text)
+        return [row_of(graded, correction, (Span(target),), self.parts, prompt)]
 
 
 def _join_to_attempt(fields: dict[str, str], steps: list[str]) -> tuple[int, str, dict[str, str]]:

@@ -19,12 +19,12 @@ from functools import cached_property
 from lema_ray.config import RecipeConfig
 from lema_ray.engines import Generate
 from lema_ray.mistakes.analysis import Analyzer
+from lema_ray.recipes.asking import needed_student, read_options
 from lema_ray.recipes.continuation import Continuation
 from lema_ray.recipes.injection import Injected, Injector
 from lema_ray.recipes.lemma_options import LemmaOptions
 from lema_ray.recipes.lemma_rows import rows_of
-from lema_ray.recipes.options import read_options
-from lema_ray.recipes.recipe import Outcome, mistakes, needed_student
+from lema_ray.recipes.recipe import Outcome, mistakes
 from lema_ray.records import Analysis, Correction, Dropped, GradedQuestion, Message, Question, TrainingExample
 from lema_ray.steps import split_steps
 
@@ -42,7 +42,7 @@ class Lemma:
     @cached_property
     def options(self) -> LemmaOptions:
         """The checked options."""
-        return read_options(LemmaOptions, self.name, self.config.options)
+        return read_options(LemmaOptions, self.config.options, self.name)
 
     @cached_property
     def analyzer(self) -> Analyzer:

@@ -2,52 +2,65 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
-from lema_ray.config import ConfigError, RecipeConfig
-from lema_ray.engines import RequestRefused
+from lema_ray import checks
+from lema_ray.config import RecipeConfig
 from lema_ray.records import (
     Analysis,
     Attempt,
-    Completion,
     Correction,
     Dropped,
-    Grade,
     GradedAttempt,
     GradedQuestion,
+    Judgement,
     Message,
-    Origin,
     Question,
-    Sampling,
     TrainingExample,
 )
 
 if TYPE_CHECKING:
     from lema_ray.engines import Generate
 
-Read = TypeVar("Read")
-
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What a recipe made of one question: accepted corrections, and what was dropped with its reason and cost.
 
-    `attempts` are those it added (mistakes made on purpose), `analyses` what it found out about mistakes.
+    `attempts` are those it added (mistakes made on purpose), `analyses` what it found out about mistakes, `judgements`
+    what showed that an added attempt is wrong.
     """
 
     corrections: tuple[Correction, ...] = ()
     drops: tuple[Dropped, ...] = ()
     attempts: tuple[GradedAttempt, ...] = ()
     analyses: tuple[Analysis, ...] = ()
+    judgements: tuple[Judgement, ...] = ()
 
     @classmethod
-    def of(cls, made: Iterable[Iterable[Correction | Dropped]]) -> Outcome:
+    def of(cls, made: Sequence[Made], drops: Sequence[Dropped], *found: Correction) -> Outcome:
+        """The outcome of attempts that were made, and of corrections that needed none."""
+        judged = tuple(one.judgement for one in made if one.judgement is not None)
+        corrections = (*found, *(one.correction for one in made))
+        return cls(corrections, tuple(drops), tuple(one.attempt for one in made), judgements=judged)
+
+    @classmethod
+    def gathered(cls, made: Iterable[Iterable[Correction | Dropped]]) -> Outcome:
         """What was made of each mistake, sorted."""
         items = [item for some in made for item in some]
         corrections = (item for item in items if isinstance(item, Correction))
         return cls(tuple(corrections), tuple(item for item in items if isinstance(item, Dropped)))
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A wrong attempt that a recipe made from a right one, that one as its correction, and what judged it, if asked."""
+
+    attempt: GradedAttempt
+    correction: Correction
+    judgement: Judgement | None = None
 
 
 class Rejected(Exception):
@@ -64,53 +77,15 @@ def mistakes(graded: GradedQuestion, config: RecipeConfig) -> list[Attempt]:
     return list(reversed(distinct.values()))[: config.corrections_per_question]
 
 
-async def ask(
-    model: Generate,
-    prompt: tuple[Message, ...],
-    sampling: Sampling,
-    stage: str,
-    row: str,
-    read: Callable[[Completion], Awaitable[Read]],
-) -> tuple[Read, Completion] | Dropped:
-    """What `read` makes of the model's reply, and the reply; or why there is nothing, with what that cost.
-
-    A refused request, a reply that was cut off and whatever `read` raises `Rejected` for are drops of row `row`.
-    """
-    try:
-        reply = await model(prompt, sampling)
-    except RequestRefused as refusal:
-        return refusal.dropped(stage, row)
-    try:
-        if reply.finish_reason == "length":
-            raise Rejected("cut_off")
-        return await read(reply), reply
-    except Rejected as rejected:
-        return Dropped.of(stage, row, rejected.reason, reply)
-
-
-def made_attempt(
-    attempt_id: str, text: str, origin: Origin, grade: Grade, sampling: Sampling, reply: Completion
-) -> GradedAttempt:
-    """An attempt that a recipe made by one request, which pays for it."""
-    attempt = Attempt(
-        attempt_id,
-        text,
-        reply.model,
-        origin,
-        seed=sampling.seed,
-        temperature=sampling.temperature,
-        prompt_tokens=reply.prompt_tokens,
-        completion_tokens=reply.completion_tokens,
-        cost=reply.cost,
-    )
-    return GradedAttempt(attempt, grade)
-
-
-def needed_student(student: Generate | None, recipe: str) -> Generate:
-    """The student of a recipe that cannot do without. Raises `ConfigError`."""
-    if student is None:
-        raise ConfigError(f"recipe {recipe} asks the student, and there is no student to ask here")
-    return student
+def own_right(graded: GradedQuestion) -> list[Attempt]:
+    """The students' own right solutions, those that doubt themselves left out. Raises `Rejected` when there is none."""
+    right = [g.attempt for g in graded.finished if g.grade.verdict == "right" and g.attempt.text.strip()]
+    if not right:
+        raise Rejected("no_right_attempt")
+    straight = [attempt for attempt in right if not checks.says_doubt(attempt.text)]
+    if not straight:
+        raise Rejected("doubts_itself")
+    return straight
 
 
 class Recipe(Protocol):

@@ -7,9 +7,7 @@ AutoMathCritique (arXiv 2411.16579) keeps a critique when enough of K refinement
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any
 
 from lema_ray import checks
 from lema_ray.attempts import solve_prompt
@@ -63,14 +61,3 @@ class Refiner:
             return await self.model(prompt, sampling)
         except RequestRefused as refusal:
             return refusal.dropped(STAGE, attempt_id)
-
-
-def spent(replies: Iterable[Completion]) -> dict[str, Any]:
-    """What some replies cost together, as the fields of a `Correction` or a `Dropped`."""
-    replies = list(replies)
-    return {
-        "requests": len(replies),
-        "prompt_tokens": sum(reply.prompt_tokens for reply in replies),
-        "completion_tokens": sum(reply.completion_tokens for reply in replies),
-        "cost": sum(reply.cost for reply in replies),
-    }

@@ -9,11 +9,12 @@ import asyncio
 from random import Random
 
 from lema_ray import checks
-from lema_ray.attempts import solve_prompt
 from lema_ray.config import SamplingConfig
 from lema_ray.engines import Generate
-from lema_ray.recipes.recipe import Rejected, ask, made_attempt
-from lema_ray.records import Attempt, Completion, Dropped, Grade, GradedAttempt, GradedQuestion, Message, content_id
+from lema_ray.recipes.asking import ask, made_attempt
+from lema_ray.recipes.recipe import Rejected
+from lema_ray.recipes.rollouts import going_on
+from lema_ray.records import Attempt, Completion, Dropped, Grade, GradedAttempt, GradedQuestion, content_id
 from lema_ray.steps import join_steps, split_steps
 
 STAGE = "resampling"
@@ -47,7 +48,7 @@ async def _gone_on(
     if len(steps) < 2:
         return Dropped(STAGE, own_id, "too_few_steps")
     kept = join_steps(steps[: rng.randrange(1, len(steps))])
-    how, prompt = sampling.seeded(STAGE, own_id), (*solve_prompt(graded.question), Message("assistant", kept))
+    how, prompt = sampling.seeded(STAGE, own_id), going_on(graded.question, kept)
 
     async def read(reply: Completion) -> Grade:
         grade = await checks.grade_revision(kept + reply.text, graded.question)

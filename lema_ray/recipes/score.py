@@ -23,13 +23,14 @@ from lema_ray.attempts import question_text
 from lema_ray.config import RecipeConfig
 from lema_ray.engines import Generate
 from lema_ray.grading.numbers import numbers_in
+from lema_ray.recipes.asking import read_options
 from lema_ray.recipes.critic import Critic, Made, pick
 from lema_ray.recipes.critic_options import Model, ScoreOptions
 from lema_ray.recipes.critic_prompts import critic_prompt
-from lema_ray.recipes.critic_rows import corrected_attempt, right_ones, row
-from lema_ray.recipes.options import read_options
+from lema_ray.recipes.critic_rows import right_ones, row
 from lema_ray.recipes.recipe import Outcome, Rejected, mistakes
 from lema_ray.recipes.refinement import Refiner
+from lema_ray.recipes.rows import corrected_attempt
 from lema_ray.records import Attempt, Correction, Dropped, GradedQuestion, Message, Question, TrainingExample
 from lema_ray.self_correction.critiques import CORRECTION, Critique, Judged, all_right, critique_prompt
 from lema_ray.steps import split_steps
@@ -50,7 +51,7 @@ class Score:
     @cached_property
     def options(self) -> ScoreOptions:
         """The checked options."""
-        return read_options(ScoreOptions, self.name, self.config.options)
+        return read_options(ScoreOptions, self.config.options, self.name)
 
     def preview(self, question: Question, solution: str) -> tuple[Message, ...]:
         """The request for a critique; the hint is the source's own solution here, as nothing is sampled yet."""
@@ -82,7 +83,7 @@ class Score:
             self.name, self.config, pick(self.options.critic, corrector, student, self.name), refiner, accept
         )
         made = (self._one(critic, graded, attempt) for attempt in mistakes(graded, self.config))
-        return Outcome.of(await asyncio.gather(*made))
+        return Outcome.gathered(await asyncio.gather(*made))
 
     async def _one(self, critic: Critic, graded: GradedQuestion, attempt: Attempt) -> Made:
         hints = [a.text.strip() for a in graded.right if a.text.strip()]

@@ -13,6 +13,7 @@ from lema_ray.records import Analysis, Correction, Dropped, GradedAttempt, Grade
 from lema_ray.steps import split_steps
 
 ROLES = {"written": "writer", "injected": "corrector", "edited": "editor"}
+STUDENTS_STAGES = ("attempts", "branches", "rollouts")
 Fate = Literal["right", "wrong", "unsure", "cut off"]
 FATES: tuple[Fate, ...] = ("right", "wrong", "unsure", "cut off")
 
@@ -83,7 +84,8 @@ class Funnel:
         replies: list[Judgement | Analysis] = [*graded.judgements, *graded.analyses]
         for found in replies:
             tokens = (found.prompt_tokens, found.completion_tokens, found.cost)
-            self._spend("corrector", found.model).add(found.requests, *tokens)
+            role = found.by if isinstance(found, Judgement) else "corrector"
+            self._spend(role, found.model).add(found.requests, *tokens)
         for correction in graded.corrections:
             self._add_correction(graded, correction)
         for drop in graded.drops:
@@ -123,7 +125,7 @@ class Funnel:
     def _add_drop(self, drop: Dropped) -> None:
         self.drops[drop.stage, drop.reason] += 1
         if drop.requests or drop.prompt_tokens or drop.cost:
-            role = "student" if drop.stage == "attempts" else "corrector"
+            role = "student" if drop.stage in STUDENTS_STAGES else "corrector"
             self._spend(role, "(dropped replies)").add(
                 drop.requests, drop.prompt_tokens, drop.completion_tokens, drop.cost
             )
