@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
-from lema_ray.config.engines import ActorsConfig, EngineSpec, SamplingConfig
+from lema_ray.config.engines import ActorsConfig, EngineSpec, ErrorAwareConfig, SamplingConfig
 from lema_ray.config.policy import EvaluatedPolicy
 from lema_ray.config.section import Section
 from lema_ray.records import GradingMode
@@ -72,6 +72,7 @@ class EvaluationSampling(SamplingConfig):
     name: str = "greedy"
     temperature: float = Field(0.0, ge=0)
     samples: int = Field(1, ge=1)
+    error_aware: ErrorAwareConfig | None = Field(None, description="warn of the mistakes that were made most before")
     policy: EvaluatedPolicy = Field(EvaluatedPolicy(), description="how the model corrects itself; a name or a section")
 
     @model_validator(mode="before")

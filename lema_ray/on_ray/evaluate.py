@@ -29,6 +29,7 @@ from lema_ray.engines import EngineUnavailable, open_engine
 from lema_ray.evaluation.earlier_answers import PARTS, Asked, EarlierAnswers, read_earlier, with_keys
 from lema_ray.evaluation.model_identity import model_identity
 from lema_ray.grading import GradingPool
+from lema_ray.mistakes.warned import warnings_of
 from lema_ray.on_ray.cluster import check_plan, evaluate_pools
 from lema_ray.on_ray.pools import from_rows, grade_questions, stage_error, to_rows
 from lema_ray.records import GradedQuestion, Question
@@ -68,7 +69,13 @@ class Examiner:
         await self._engine.start()
 
     async def examine(
-        self, rows: list[GradedQuestion], model: str, sampling: EvaluationSampling, few_shot: int, seed: int
+        self,
+        rows: list[GradedQuestion],
+        model: str,
+        sampling: EvaluationSampling,
+        few_shot: int,
+        seed: int,
+        warnings: tuple[str, ...] = (),
     ) -> pa.Table:
         """The questions with their graded answers; those that have answers are graded only."""
 
@@ -76,7 +83,7 @@ class Examiner:
             if row.attempts:
                 return row
             return await answer_question(
-                row, self._engine, model=model, sampling=sampling, few_shot=few_shot, seed=seed
+                row, self._engine, model=model, sampling=sampling, few_shot=few_shot, seed=seed, warnings=warnings
             )
 
         examined = list(await asyncio.gather(*map(answered, rows)))
@@ -156,7 +163,14 @@ def examine_model(pool: list[Any], config: RunConfig, run: RunFolder, name: str,
     loaded = cache(lambda: ray.get([actor.open.remote(spec) for actor in pool]))
     for sampling in config.evaluate.sampling:
         start, counted = time.monotonic(), Counter[str]()
-        asked = Asked(identity.key, name, sampling, config.evaluate.few_shot, config.seed)
+        asked = Asked(
+            identity.key,
+            name,
+            sampling,
+            config.evaluate.few_shot,
+            config.seed,
+            warnings_of(sampling.error_aware),
+        )
         _write(run, f"{name}--{sampling.name}.parquet", _examined(pool, run, asked, earlier, loaded, counted))
         run.remove(PARTS, f"{name}--{sampling.name}")
         seconds[sampling.name] = round(time.monotonic() - start, 2)
@@ -192,7 +206,9 @@ def _examined(
         if chunk.new:
             loaded()
         actor = pool[number % len(pool)]
-        flying[actor.examine.remote(chunk.rows, asked.model, asked.sampling, asked.few_shot, asked.seed)] = chunk
+        flying[
+            actor.examine.remote(chunk.rows, asked.model, asked.sampling, asked.few_shot, asked.seed, asked.warnings)
+        ] = chunk
     yield from map(landed, list(flying))
 
 

@@ -24,7 +24,12 @@ class Critic(Protocol):
 
 
 class Verifier(Protocol):
-    """Says how likely a solution is wrong."""
+    """Says how likely a solution is wrong, and from which probability on that is worth a revision."""
+
+    @property
+    def threshold(self) -> float:
+        """The probability that decides where a policy sets none."""
+        ...
 
     async def __call__(self, question: str, solution: str, ask: Generate) -> float | None:
         """The probability of being wrong, 0 to 1, None when there is none to be had. `ask` as for a `Critic`."""
