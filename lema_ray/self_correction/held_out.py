@@ -74,7 +74,8 @@ def models_for(policy: EvaluatedPolicy, question: Question, generate: Generate) 
     """One engine in every part but a trained verifier; with `oracle` the reference says what is revised."""
     models = Models(streamed(generate))
     if policy.verifier is not None:
-        models = replace(models, verifier=_trained(policy.verifier))
+        trained = _trained(policy.verifier)
+        models = replace(models, verifier=trained, threshold=trained.threshold)
     if not policy.oracle:
         return models
 

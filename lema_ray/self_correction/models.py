@@ -24,12 +24,7 @@ class Critic(Protocol):
 
 
 class Verifier(Protocol):
-    """Says how likely a solution is wrong, and from which probability on that is worth a revision."""
-
-    @property
-    def threshold(self) -> float:
-        """The probability that decides where a policy sets none."""
-        ...
+    """Says how likely a solution is wrong."""
 
     async def __call__(self, question: str, solution: str, ask: Generate) -> float | None:
         """The probability of being wrong, 0 to 1, None when there is none to be had. `ask` as for a `Critic`."""
@@ -42,11 +37,15 @@ Oracle = Callable[[str], Awaitable[bool]]
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """`solver` writes drafts, `reviser` revisions, `adviser` is asked about solutions; the solver does what is left."""
+    """`solver` writes drafts, `reviser` revisions, `adviser` is asked about solutions; the solver does what is left.
+
+    `threshold` is the probability of being wrong from which on `verify` revises where the policy sets none.
+    """
 
     solver: Streaming
     reviser: Streaming | None = None
     adviser: Streaming | None = None
     critic: Critic = field(default_factory=AskedCritic)
     verifier: Verifier = field(default_factory=AskedVerifier)
+    threshold: float = 0.5
     oracle: Oracle | None = None

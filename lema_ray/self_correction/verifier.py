@@ -24,7 +24,6 @@ class AskedVerifier:
     """A `Verifier` that asks the adviser, once, greedily."""
 
     max_tokens: int = 512
-    threshold: float = 0.5
 
     async def __call__(self, question: str, solution: str, ask: Generate) -> float | None:
         """The probability that the reply ends in."""
@@ -38,7 +37,6 @@ class OracleVerifier:
     """A `Verifier` that knows the reference: what could be done if one knew when to doubt. Evaluation only."""
 
     right: Callable[[str], Awaitable[bool]]
-    threshold: float = 0.5
 
     async def __call__(self, question: str, solution: str, ask: Generate) -> float:
         """0 or 1."""

@@ -26,7 +26,7 @@ async def verify(run: Answering) -> AsyncGenerator[Event, None]:
             raise Ended("unreadable_reply")
         run.probability_wrong = probability
         threshold = run.policy.threshold
-        if probability < (run.models.verifier.threshold if threshold is None else threshold):
+        if probability < (run.models.threshold if threshold is None else threshold):
             run.stop_reason = "below_threshold"
             return
         reason = f"It is wrong with a probability of {probability:.0%}."
