@@ -34,6 +34,19 @@ class SamplingConfig(Section):
         return sampling if number == 0 else replace(sampling, temperature=max(0.7, sampling.temperature))
 
 
+class ErrorAwareConfig(Section):
+    """Warnings in the solve prompt of the mistakes that are made most. A bare path is short for one with defaults."""
+
+    distribution: str = Field(description="analyzed/<taxonomy>/collected.json of a run, or another of `lema analyze`")
+    model: str | None = Field(None, description="whose mistakes; default: those of all models in it")
+    types: int = Field(3, ge=1, description="warn of so many error types, the most frequent first")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_path(cls, given: Any) -> Any:
+        return {"distribution": given} if isinstance(given, str) else given
+
+
 class VLLMSpec(Section):
     """A model served by vLLM inside our own actor, on CPU or GPU."""
 

@@ -1,8 +1,7 @@
 """The rule-based teacher: a chat request in, a reply out, from nothing but the request's text.
 
 `server` puts it behind HTTP, so the pipeline cannot tell it from a model. It solves a question, or finds the first
-wrong step of an `Original Solution:`, explains it and repairs it from there; `teacher_lemma` answers what LEMMA (and
-S3c) asks, `teacher_edits` what RISE asks.
+wrong step of an `Original Solution:`, explains it and repairs it from there; `teacher_lemma` answers what LEMMA asks.
 It knows only the demo's word problems and says so when asked anything else.
 """
 
@@ -12,7 +11,7 @@ import json
 from collections.abc import Sequence
 from random import Random
 
-from lema_ray.demo import teacher_edits, teacher_lemma
+from lema_ray.demo import teacher_lemma
 from lema_ray.demo.diagnosis import Step, diagnose, read_steps
 from lema_ray.demo.grammar import Story, read_story
 from lema_ray.demo.requests import read_request
@@ -32,10 +31,7 @@ def reply(messages: Sequence[Message], as_json: bool = False, error_rate: float 
     if story is None:
         return CANNOT
     slip = rng.choice((1, 2, 10)) if rng.random() < error_rate else 0
-    request = read_request(asked)
-    if request and request.kind == "edit":
-        return teacher_edits.answer(request, story, rng, as_json)
-    if request:
+    if request := read_request(asked):
         return teacher_lemma.answer(request, story, rng, as_json, slip)
     if not marker:
         return spoilt(story.solution, story, slip)

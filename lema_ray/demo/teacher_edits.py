@@ -1,6 +1,6 @@
 """The rule-based teacher as a student who edits its own right steps: seven ways to make a step of a story wrong.
 
-`teacher.reply` calls it with the story that it read. Each way rewrites the calculation that stands in the step. A swap
+`rules.reply` calls it with the story that it read. Each way rewrites the calculation that stands in the step. A swap
 that changes nothing, as in a sum, is returned as it comes: to notice that is the asker's work.
 """
 

@@ -1,4 +1,4 @@
-"""The rule-based teacher's answers to requests of LEMMA and S3c: analyse, doubt, go on, err on purpose, smooth.
+"""The rule-based teacher's answers to the LEMMA requests: analyse, go on from a wrong step, err on purpose, smooth.
 
 `teacher.reply` calls it with the story that it read. It knows nothing but the story and the request's text.
 """
@@ -46,14 +46,12 @@ def answer(request: Request, story: Story, rng: Random, as_json: bool, slip: int
         fields["doubt"] = f"{fields['doubt']} {rng.choice(LINKS)}"
         return show_fields(fields, TURN, as_json)
     steps = read_steps(request.steps)
-    found = diagnose(story, steps, finished=request.kind != "reflect")
+    found = diagnose(story, steps)
     if found is None:
         return NO_MISTAKE if steps else CANNOT
     if request.kind == "analyze":
         return _analyze(story, found, rng, as_json)
     doubt = joined(request.blocks.get("Words", "Wait."), explain(story, found, rng))
-    if request.kind == "reflect":
-        return show_fields({"doubt": doubt}, TURN, as_json)
     if request.kind == "fresh":
         fields = {"doubt": f"{doubt} {rng.choice(RESTARTS)}", "continuation": spoilt(story.solution, story, slip)}
     else:

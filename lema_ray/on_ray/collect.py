@@ -23,6 +23,7 @@ from ray.data.checkpoint import CheckpointConfig
 from lema_ray.attempts import attempt_question
 from lema_ray.config import ActorsConfig, OpenAISpec, RunConfig, StudentConfig
 from lema_ray.corrections import correct_question
+from lema_ray.mistakes.warned import warnings_of
 from lema_ray.on_ray.cluster import READING_CPUS, READING_TASKS, check_plan, collect_pools, correcting_actors
 from lema_ray.on_ray.limiter import open_limiters
 from lema_ray.on_ray.pools import EnginePool, GradePool, Paying, Work, stage_error
@@ -142,6 +143,7 @@ def _attempts(
         samples=student.samples,
         sampling=student.sampling,
         few_shot=student.few_shot,
+        warnings=warnings_of(student.error_aware),
         seed=seed,
         origin=origin,  # type: ignore[arg-type]
     )

@@ -157,6 +157,13 @@ class Flow:
 
         return self._stage("train", work)
 
+    def verifier(self) -> dict[str, Any]:
+        """A classifier of right and wrong solutions, trained on the collected attempts."""
+        from lema_ray.on_ray.verifier import train_run_verifier
+
+        self._need("collect", "lema collect")
+        return self._stage("verifier", lambda: train_run_verifier(self.config, self.run, self.base))
+
     def evaluate(self) -> dict[str, Any]:
         """The base, every trained model and the models of `evaluate.models` on the held-out questions."""
         from lema_ray.on_ray.cluster import connect, gpus_are_free

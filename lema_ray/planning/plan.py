@@ -12,6 +12,7 @@ from typing import Any
 from lema_ray.attempts import solve_prompt
 from lema_ray.config import LimitsConfig, OpenAISpec, RunConfig, SamplingConfig
 from lema_ray.judge import judge_prompt
+from lema_ray.mistakes.warned import warnings_of
 from lema_ray.planning.student import asked_student
 from lema_ray.recipes import AsksStudent, open_recipe
 from lema_ray.records import Message, Question
@@ -67,7 +68,7 @@ def askings(config: RunConfig, rows: int, sample: Sequence[Question]) -> list[As
     found = []
     for role, students in (("attempts", config.students), ("solutions", config.writers)):
         for s in students:
-            prompts = tuple(solve_prompt(question, s.few_shot) for question in sample)
+            prompts = tuple(solve_prompt(question, s.few_shot, warnings_of(s.error_aware)) for question in sample)
             calls = (rows * s.samples, rows * s.samples)
             found.append(Asking(f"{role} {s.engine.model}", s.engine, s.actors.max, calls, prompts, s.sampling))
     return [*found, *_correcting(config, rows, sample)]

@@ -10,12 +10,14 @@ import difflib
 from collections.abc import Callable
 
 from lema_ray.config import ConfigError, RecipeConfig
+from lema_ray.recipes.critique import CritiqueRecipe
 from lema_ray.recipes.lema import Lema
 from lema_ray.recipes.lemma import Lemma
 from lema_ray.recipes.plugins import open_plugin, registered
 from lema_ray.recipes.recipe import AsksStudent, Outcome, Recipe
 from lema_ray.recipes.rise import Rise
 from lema_ray.recipes.s3c import S3c
+from lema_ray.recipes.score import Score
 
 __all__ = ["RECIPES", "AsksStudent", "Outcome", "Recipe", "open_recipe"]
 
@@ -24,6 +26,8 @@ RECIPES: dict[str, Callable[[RecipeConfig], Recipe]] = {
     "lemma": Lemma,
     "rise": Rise,
     "s3c": S3c,
+    "critique": CritiqueRecipe,
+    "score": Score,
 }
 
 

@@ -2,7 +2,7 @@
 
 A type is drawn from a mixture of the question's own analysed mistakes and the data set's; a stronger model then writes
 a solution as a careless student would. It stays only when its answer is really wrong, it does not give itself away, and
-an independent analysis finds the wrong step where the writer says it is. Used by `lemma`.
+an independent analysis finds the wrong step where the writer says it is. Used by `lemma` and `critique`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from lema_ray.mistakes.analysis import Analyzer
 from lema_ray.mistakes.taxonomy import ErrorType
 from lema_ray.recipes.asking import ask, made_attempt
 from lema_ray.recipes.careless import LABELS, SCHEMA, injection_prompt, type_shares
-from lema_ray.recipes.lemma_options import LemmaOptions
+from lema_ray.recipes.options import InjectOptions
 from lema_ray.recipes.recipe import Rejected
 from lema_ray.records import (
     Analysis,
@@ -52,7 +52,7 @@ class Written:
 class Injector:
     """Makes mistakes on purpose."""
 
-    options: LemmaOptions
+    options: InjectOptions
     analyzer: Analyzer
 
     async def inject(

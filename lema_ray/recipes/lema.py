@@ -75,6 +75,14 @@ def mistake_block(question: str, attempt: str, task: Task) -> str:
     return f"Question:\n{question}\n\n{'Original Answer' if task == 'choice' else 'Original Solution'}:\n{attempt}"
 
 
+def learn_prompt(question: Question, solution: str) -> tuple[Message, ...]:
+    """The request that training rows teach to answer, and that a trained model is asked to correct itself with."""
+    choice = question.task == "choice"
+    shown = solution.strip() if choice else number_steps(split_steps(solution))
+    block = mistake_block(question_text(question), shown, question.task)
+    return (Message("user", f"{block}\n\n{LEARN_CHOICE if choice else LEARN}"),)
+
+
 def correction_prompt(question: Question, numbered: str) -> tuple[Message, ...]:
     """The corrector's request: the task, four demonstrations, and the wrong solution with numbered steps."""
     task = question.task
@@ -130,14 +138,8 @@ class Lema:
 
     async def correct(self, graded: GradedQuestion, corrector: Generate, student: Generate | None) -> Outcome:
         """One correction for each of the question's distinct mistakes."""
-        results = await asyncio.gather(
-            *(self._correct_attempt(graded.question, attempt, corrector) for attempt in mistakes(graded, self.config))
-        )
-        found = [item for result in results for item in result]
-        return Outcome(
-            tuple(item for item in found if isinstance(item, Correction)),
-            tuple(item for item in found if isinstance(item, Dropped)),
-        )
+        question, chosen = graded.question, mistakes(graded, self.config)
+        return Outcome.gathered(await asyncio.gather(*(self._correct_attempt(question, a, corrector) for a in chosen)))
 
     async def _correct_attempt(
         self, question: Question, attempt: Attempt, corrector: Generate
@@ -191,13 +193,9 @@ class Lema:
         """One row: the wrong solution in the prompt, the chosen parts of the correction as the target."""
         question = graded.question
         attempt = corrected_attempt(graded, correction)
-        choice = question.task == "choice"
-        shown = attempt.text.strip() if choice else number_steps(split_steps(attempt.text))
-        block = mistake_block(question_text(question), shown, question.task)
         keys = {PARTS[part] for part in self.parts}
         target = format_fields({k: v for k, v in correction.fields.items() if k in keys}, question.task)
-        learn = LEARN_CHOICE if choice else LEARN
-        prompt = (Message("user", f"{block}\n\n{learn}"),)
+        prompt = learn_prompt(question, attempt.text)
         return [row_of(graded, correction, (Span(target),), self.parts, prompt)]
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from lema_ray.config import SamplingConfig, Section
+from lema_ray.recipes.options import InjectOptions
 
 Strategy = Literal["fix", "fresh"]
 Reference = Literal["right", "solution", "answer", "none"]
@@ -16,7 +16,7 @@ PARTS: tuple[Part, ...] = (
 )  # fmt: skip
 
 
-class LemmaOptions(Section):
+class LemmaOptions(InjectOptions):
     """What is asked for, and of that which parts go into training rows (`parts`, which arms can set for ablations)."""
 
     strategies: tuple[Strategy, ...] = ("fix", "fresh")
@@ -27,15 +27,7 @@ class LemmaOptions(Section):
         ("right", "solution", "answer"), description="right: another attempt at the question that is right"
     )
     smoother: Literal["none", "corrector", "student"] = "corrector"
-    inject: int = Field(3, ge=0, description="mistakes to make on purpose per question; 0: none")
-    dataset_weight: float = Field(
-        0.5, ge=0, le=1, description="weight of the data set's error types against the question's own"
-    )
-    prior: dict[str, float] | None = Field(
-        None, description="shares of error types by code; default: the taxonomy's for the task"
-    )
     inject_unfailed: bool = Field(False, description="inject into questions that the student never fails, too")
-    inject_sampling: SamplingConfig = SamplingConfig(temperature=0.7, max_tokens=1024)
     k_max: int | None = Field(
         None, gt=0, description="trajectories per question: failure rate x k_max; default: the fixed numbers above"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -46,6 +46,13 @@ class Outcome:
         judged = tuple(one.judgement for one in made if one.judgement is not None)
         corrections = (*found, *(one.correction for one in made))
         return cls(corrections, tuple(drops), tuple(one.attempt for one in made), judgements=judged)
+
+    @classmethod
+    def gathered(cls, made: Iterable[Iterable[Correction | Dropped]]) -> Outcome:
+        """What was made of each mistake, sorted."""
+        items = [item for some in made for item in some]
+        corrections = (item for item in items if isinstance(item, Correction))
+        return cls(tuple(corrections), tuple(item for item in items if isinstance(item, Dropped)))
 
 
 @dataclass(frozen=True, slots=True)

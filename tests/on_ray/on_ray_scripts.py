@@ -5,7 +5,7 @@ import time
 from collections.abc import Sequence
 from random import Random
 
-from lema_ray.demo.teacher import reply
+from lema_ray.demo.rules import reply
 from lema_ray.engines import EngineUnavailable, RequestRefused
 from lema_ray.records import Message, Sampling, content_id
 

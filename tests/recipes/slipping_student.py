@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from random import Random
 
 from lema_ray.demo.grammar import Calculation, Story, read_story
-from lema_ray.demo.teacher import reply
+from lema_ray.demo.rules import reply
 from lema_ray.records import Completion, Message, Sampling
 
 
