@@ -1,6 +1,7 @@
 """What the scripted engines of these tests say. They run in Ray's workers, so they are found by module name."""
 
 import os
+import sys
 import time
 from collections.abc import Sequence
 from random import Random
@@ -76,3 +77,9 @@ def silent(messages: Sequence[Message], sampling: Sampling) -> str:
 def guess_or_edit(messages: Sequence[Message], sampling: Sampling) -> str:
     """A student who guesses, and edits its steps when it is asked to."""
     return (teach if "Step To Edit" in messages[-1].content else guess)(messages, sampling)
+
+
+def die(messages: Sequence[Message], sampling: Sampling) -> str:
+    """An engine whose process ends whenever it is asked, with a word about why."""
+    print("no more memory for the cache", file=sys.stderr, flush=True)
+    os._exit(1)
