@@ -17,7 +17,7 @@ from lema_ray.grading.boxes import without_boxes
 from lema_ray.recipes.asking import Spent, ask, made_attempt, needed_student
 from lema_ray.recipes.edits import check_edit, clean_edit, shown_wrong
 from lema_ray.recipes.recipe import Made, Rejected
-from lema_ray.recipes.rise_prompts import EDITS, LABELS, SCHEMA, Edit, edit_prompt, fitting
+from lema_ray.recipes.rise_prompts import EDITS, LABELS, SCHEMA, WORDING, Edit, edit_prompt, fitting
 from lema_ray.recipes.rollouts import Rolled, RolloutOptions, Rollouts, branch_points
 from lema_ray.records import (
     Attempt,
@@ -72,8 +72,8 @@ class Editing:
 
     def _kinds(self, step: str) -> list[Edit]:
         # Numbers can show nothing of an edit that only changes words.
-        provable = "rollouts" in self.options.prove or any(char.isdigit() for char in step)
-        return fitting(step, self.options.kinds) if provable else []
+        names = [name for name in self.options.kinds if name != WORDING or "rollouts" in self.options.prove]
+        return fitting(step, names)
 
     async def _step(
         self, question: Question, right: Attempt, steps: Sequence[str], at: int, rng: Random

@@ -136,7 +136,7 @@ async def test_a_bad_edit_is_a_drop_with_its_cost(says: Callable[[str], str], re
             "right_by_luck",
             0,
         ),
-        (row(("We take some.\nThe answer is 14.", "right"), (WRONG, "wrong")), "edits", "nothing_to_edit", 1),
+        (row(("Step 1: We take some.\nThe answer is 14.", "right"), (WRONG, "wrong")), "edits", "nothing_to_edit", 1),
         (row(("We take six.\nThat makes 14.\nThe answer is 14.", "right"), (WRONG, "wrong")), "edits", None, 2),
         (row(question=replace(QUESTION, task="choice", choices=("a", "b"))), "edits", "cannot_split", 1),
     ],
