@@ -78,10 +78,12 @@ class Editing:
     async def _step(
         self, question: Question, right: Attempt, steps: Sequence[str], at: int, rng: Random
     ) -> tuple[list[Made], list[Dropped]]:
-        """Tries at one step, each in a way drawn anew, until one is accepted."""
+        """Tries at one step, each in another way as long as there are others, until one is accepted."""
         drops: list[Dropped] = []
+        kinds = self._kinds(steps[at])
+        ways = rng.sample(kinds, len(kinds))
         for number in range(self.config.tries):
-            made, dropped = await self._try(question, right, steps, at, rng.choice(self._kinds(steps[at])), number)
+            made, dropped = await self._try(question, right, steps, at, ways[number % len(ways)], number)
             drops += dropped
             if made is not None:
                 return [made], drops

@@ -164,6 +164,14 @@ async def test_what_numbers_cannot_show_rollouts_can() -> None:
     assert proven == kept == 12
 
 
+async def test_each_try_is_in_another_way_until_all_were_tried() -> None:
+    editor = Editor(lambda step: f"Edited Step: {step}")
+    made = open_recipe(RecipeConfig(name="rise", tries=8, options={"editor": "corrector"}))
+    outcome = await made.correct(row(), editor, None)  # type: ignore[arg-type]
+    ways = [way.strip() for way in editor.ways]
+    assert len(set(ways)) == 6 and len(ways) == 8 == len(outcome.drops)
+
+
 def test_the_editor_and_the_proof_decide_whether_the_student_is_asked() -> None:
     asked = {
         (): (0, 1, False),

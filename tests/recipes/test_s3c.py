@@ -96,6 +96,23 @@ async def test_a_solution_of_the_question_stands_in_for_a_right_attempt() -> Non
     assert len(outcome.corrections) == 1 and outcome.corrections[0].attempt_id.startswith("q/branch")
 
 
+async def test_an_answer_too_early_is_wrong_without_going_on_from_it() -> None:
+    class Hasty(Student):
+        """Answers at once; asked to go on from that, it would think again and end right."""
+
+        def _after(self, begun: str) -> str:
+            if "The answer is 34." in begun:
+                return RIGHT
+            return super()._after(begun) if begun else "The answer is 34."
+
+    hasty = Hasty()
+    outcome = await recipe().correct(row(), doubts("Doubt: Wait, that is too early."), hasty)
+    (correction,) = outcome.corrections
+    assert correction.fields["wrong"] == "The answer is 34."
+    assert outcome.attempts[0].grade.reason.startswith("it ends there with a wrong answer, 8 of 8")  # type: ignore[union-attr]
+    assert not any("34." in begun for begun in hasty.begun) and outcome.judgements[0].requests == 8
+
+
 @pytest.mark.parametrize(
     "graded, reason",
     [
