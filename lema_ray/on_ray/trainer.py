@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lema_ray.config import ConfigError, RunConfig, TrainConfig, VLLMSpec
+from lema_ray.config import ConfigError, Objective, RunConfig, TrainConfig, VLLMSpec
 from lema_ray.errors import LemaError
 from lema_ray.on_ray.training_progress import followed, progress_callback
 from lema_ray.runs import RunFolder
@@ -120,12 +120,13 @@ def _train(plan: Plan, base: str, arm: str) -> None:
     from ray.train import get_context
 
     from lema_ray.training.loop import TrainingFailed, TrainJob, train_model
-    from lema_ray.training.tokenized import open_rows
+    from lema_ray.training.tokenized import arm_objective, open_rows
 
     run, rank, workers = RunFolder(plan.root), get_context().get_world_rank(), get_context().get_world_size()
-    counts = _together(lambda: _tokenize(plan, run, base, arm, (rank, workers)))
+    objective = arm_objective(run, arm, plan.settings.objective)
+    counts = _together(lambda: _tokenize(plan, run, base, arm, (rank, workers), objective))
     counts = {name: sum(share[name] for share in _gathered(counts)) for name in counts}
-    rows, dev_rows = (open_rows(run, arm, split, workers) for split in ("train", "dev"))
+    rows, dev_rows = (open_rows(run, arm, split, workers, objective) for split in ("train", "dev"))
     if rows is None:
         raise TrainingFailed(f"{run.uri('examples', arm)}: no row to train on")
     with tempfile.TemporaryDirectory() as scratch, _resumed(arm) as checkpoint:
@@ -137,6 +138,7 @@ def _train(plan: Plan, base: str, arm: str) -> None:
             dev_rows=dev_rows,
             output=output,
             checkpoints=f"{scratch}/checkpoints",
+            objective=objective,
             settings=plan.settings,
             deepspeed=plan.deepspeed,
             seed=plan.seed,
@@ -149,7 +151,9 @@ def _train(plan: Plan, base: str, arm: str) -> None:
         _gathered(None)
 
 
-def _tokenize(plan: Plan, run: RunFolder, base: str, arm: str, share: tuple[int, int]) -> dict[str, int]:
+def _tokenize(
+    plan: Plan, run: RunFolder, base: str, arm: str, share: tuple[int, int], objective: Objective
+) -> dict[str, int]:
     """This worker's share of both splits; returns the counts of the training rows."""
     from transformers import AutoTokenizer
 
@@ -159,7 +163,9 @@ def _tokenize(plan: Plan, run: RunFolder, base: str, arm: str, share: tuple[int,
     check_model(base)
     tokenizer = AutoTokenizer.from_pretrained(base)
     limit = row_limit(base, plan.settings.max_length)
-    counts, _ = (tokenize_share(run, arm, split, share, tokenizer, limit, plan.too_long) for split in ("train", "dev"))
+    counts, _ = (
+        tokenize_share(run, arm, split, share, tokenizer, limit, plan.too_long, objective) for split in ("train", "dev")
+    )
     return counts
 
 

@@ -63,20 +63,21 @@ def finish_model(folder: str, end_of_turn: int, card: Mapping[str, Any]) -> None
 
 
 def model_card(card: Mapping[str, Any]) -> str:
-    """A Hugging Face model card from `base`, `arm`, `method` and the counts of a training."""
+    """A Hugging Face model card from `base`, `arm`, `method`, `objective` and the counts of a training."""
     counts = "\n".join(f"| {name.replace('_', ' ')} | {value} |" for name, value in card["counts"].items())
     kind = (
-        "merged LoRA adapter (the adapter itself is in `adapter/`)" if card["method"] == "lora" else "full fine-tuning"
+        "full fine-tuning" if card["method"] == "full" else "merged LoRA adapter (the adapter itself is in `adapter/`)"
     )
     return f"""---
 base_model: {card["base"]}
 library_name: transformers
 pipeline_tag: text-generation
-tags: [trl, sft, lema-ray, self-correction]
+tags: [trl, {card["objective"]}, lema-ray, self-correction]
 ---
 # {card["arm"]}
 
-{card["base"]}, fine-tuned by lema-ray on the training set `{card["arm"]}`: {kind}, TRL and DeepSpeed.
+{card["base"]}, fine-tuned by lema-ray on the training set `{card["arm"]}`: {card["objective"].upper()}, {kind},
+TRL and DeepSpeed.
 
 | | |
 |---|---|

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from lema_ray.config import ConfigError
+from lema_ray.config import ConfigError, TrainConfig
 from lema_ray.models import ModelError
+from lema_ray.training import settings
 from lema_ray.training.saved_model import check_saved_model, finish_model
 from lema_ray.training.settings import check_trainer_keys, load_deepspeed
+from lema_ray.training.trainers import quantization
 
+CARD = {"base": "some/base", "arm": "lema", "method": "full", "objective": "sft", "counts": {"examples": 12}}
 KNOWN = ["learning_rate", "num_train_epochs", "max_length"]
 
 
@@ -24,6 +28,22 @@ def test_trainer_settings_that_would_do_nothing_are_refused(key: str, message: s
     with pytest.raises(ConfigError, match=message):
         check_trainer_keys({key: 1}, KNOWN)
     check_trainer_keys({"learning_rate": 1}, KNOWN)
+
+
+def test_what_dpo_decides_by_its_own_section_is_refused_beside_it() -> None:
+    ours = settings.OURS | settings.OURS_IN_DPO
+    with pytest.raises(ConfigError, match=r"train\.trainer\.beta: set train\.dpo\.beta"):
+        check_trainer_keys({"beta": 0.5}, ["beta"], ours)
+
+
+def test_methods_that_cannot_work_are_refused_by_the_config() -> None:
+    with pytest.raises(ValueError, match="qlora needs a GPU"):
+        TrainConfig(method="qlora")
+    with pytest.raises(ValueError, match="packing: pairs are padded"):
+        TrainConfig(objective="dpo", packing=True)
+    if find_spec("bitsandbytes") is None:
+        with pytest.raises(ConfigError, match="needs the package bitsandbytes"):
+            quantization(TrainConfig(method="qlora", gpus_per_worker=1))
 
 
 def test_a_deepspeed_file_is_used_as_it_is(tmp_path: Path) -> None:
@@ -86,7 +106,7 @@ def test_tensors_that_are_missing_or_were_not_gathered_are_found(saved: Path, ti
 def test_a_finished_model_stops_at_the_end_of_its_turn(saved: Path) -> None:
     (saved / "generation_config.json").write_text('{"eos_token_id": 9}')
     (saved / "training_args.bin").write_bytes(b"pickle")
-    finish_model(str(saved), 1, {"base": "some/base", "arm": "lema", "method": "full", "counts": {"examples": 12}})
+    finish_model(str(saved), 1, CARD)
     assert json.loads((saved / "generation_config.json").read_text())["eos_token_id"] == [1, 9]
     assert not (saved / "training_args.bin").exists()
     card = (saved / "README.md").read_text()
