@@ -116,6 +116,6 @@ def _dry_run(config: RunConfig) -> None:
 
 
 def _preview(flow: Flow) -> None:
-    from lema_ray.training.masking import preview_arms
+    from lema_ray.training.preflight import preflight
 
-    print(preview_arms(flow.run, flow.base, list(flow.config.build.arms)))
+    print(preflight(flow.config, flow.run, flow.base))

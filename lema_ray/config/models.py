@@ -72,11 +72,18 @@ class TrainConfig(Section):
     workers: int = Field(1, ge=1)
     cpus_per_worker: float = Field(1.0, gt=0)
     gpus_per_worker: float = Field(0.0, ge=0)
-    deepspeed: str | None = Field("zero2", description="path of a DeepSpeed JSON, or a shipped one: zero2, zero3")
+    deepspeed: str | None = Field(
+        "zero2",
+        description="path of a DeepSpeed JSON, a shipped one (zero1, zero2, zero3, zero2_offload, ...), or auto",
+    )
     max_length: int | None = Field(None, gt=0, description="tokens; default: the model's context length")
     packing: bool = Field(
         False, description="several rows in one sequence of up to max_length tokens (default: the longest row's)"
     )
+    best: Literal["dev", "last"] = Field(
+        "last", description="which weights are the model: lowest dev loss, or the last"
+    )
+    keep_checkpoints: int = Field(1, ge=1, description="the last so many of trainer.save_strategy's")
     trainer: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="after")

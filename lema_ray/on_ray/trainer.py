@@ -57,14 +57,15 @@ def train_arms(config: RunConfig, run: RunFolder, arms: Sequence[str]) -> dict[s
 
 
 def _plan(config: RunConfig, run: RunFolder, arms: tuple[str, ...]) -> Plan:
-    from lema_ray.training.loop import load_deepspeed
+    from lema_ray.training.settings import load_deepspeed, settled
 
     students = [s.engine.model for s in config.students if isinstance(s.engine, VLLMSpec)]
     base = config.train.base or next(iter(students), None)
     if base is None:
         raise ConfigError("train.base: name the model to fine-tune; no student of this run is a vLLM model")
     deepspeed = load_deepspeed(config.train.deepspeed)
-    return Plan(run.root, arms, base, config.train, deepspeed, config.build.too_long, config.seed)
+    settings = settled(config.train, deepspeed)
+    return Plan(run.root, arms, base, settings, deepspeed, config.build.too_long, config.seed)
 
 
 def _fit(plan: Plan) -> None:
@@ -84,10 +85,11 @@ def _fit(plan: Plan) -> None:
         torch_config=TorchConfig(backend="nccl" if on_gpu else "gloo"),
         scaling_config=ScalingConfig(num_workers=settings.workers, use_gpu=on_gpu, resources_per_worker=resources),
         run_config=RayRunConfig(
-            name="+".join(plan.arms),
+            # One name for all starts: a run that goes on with fewer arms finds the checkpoint of the one it was at.
+            name="workers",
             storage_path=RunFolder(plan.root).uri("checkpoints"),
             failure_config=FailureConfig(max_failures=1),
-            checkpoint_config=CheckpointConfig(num_to_keep=1),
+            checkpoint_config=CheckpointConfig(num_to_keep=settings.keep_checkpoints),
         ),
     )
     try:
@@ -130,7 +132,8 @@ def _train(plan: Plan, base: str, arm: str) -> None:
     if rows is None:
         raise TrainingFailed(f"{run.uri('examples', arm)}: no row to train on")
     with tempfile.TemporaryDirectory() as scratch, _resumed(arm) as checkpoint:
-        output = f"{scratch}/model" if "://" in run.root else run.uri("models", f"{arm}.part")
+        local = "://" not in run.root
+        output = run.uri("models", f"{arm}.part") if local else f"{scratch}/model"
         shutil.rmtree(output, ignore_errors=rank != 0 or not os.path.exists(output))
         job = TrainJob(
             base=base,
@@ -138,9 +141,10 @@ def _train(plan: Plan, base: str, arm: str) -> None:
             dev_rows=dev_rows,
             output=output,
             checkpoints=f"{scratch}/checkpoints",
+            best=run.uri("checkpoints", arm, "best") if local else f"{scratch}/best",
             objective=objective,
             settings=plan.settings,
-            deepspeed=plan.deepspeed,
+            deepspeed=_picked(plan, run, base, arm, objective, rows),
             seed=plan.seed,
             resume_from=checkpoint,
             card={"arm": arm, "counts": counts},
@@ -149,6 +153,28 @@ def _train(plan: Plan, base: str, arm: str) -> None:
         if rank == 0:
             _publish(run, arm, output, trained.pop("history"), counts | trained)
         _gathered(None)
+
+
+def _picked(plan: Plan, run: RunFolder, base: str, arm: str, objective: Objective, rows: Any) -> dict[str, Any] | None:
+    """The plan's DeepSpeed JSON. For `auto` the shipped one that fits the smallest worker; `plan.txt` says why."""
+    from lema_ray.training.memory import model_shape, pick_preset, training_load
+    from lema_ray.training.meter import worker_memory
+    from lema_ray.training.packing import row_lengths
+    from lema_ray.training.settings import AUTO, load_presets
+
+    if plan.settings.deepspeed != AUTO:
+        return plan.deepspeed
+
+    def pick() -> tuple[str, list[str]]:
+        shape, longest = model_shape(base), max(row_lengths(rows))
+        tokens = plan.settings.max_length or longest if plan.settings.packing else longest
+        load = training_load(shape, plan.settings, objective, tokens)
+        memory = min(_gathered(worker_memory(plan.settings.workers)))
+        return pick_preset(shape, load, load_presets(), plan.settings.workers, *memory)
+
+    name, lines = _together(pick)
+    run.write_text("\n".join([*lines, f"deepspeed: {name}", ""]), "checkpoints", arm, "plan.txt")
+    return load_presets()[name]
 
 
 def _tokenize(

@@ -7,15 +7,18 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shutil
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lema_ray.config import Objective, TrainConfig
+from lema_ray.training.best import NOTE, best_note, keep_best
+from lema_ray.training.first_step import TrainingFailed, save_test
 from lema_ray.training.masking import end_of_turn
 from lema_ray.training.saved_model import check_saved_model, finish_model
 from lema_ray.training.settings import build_trainer_arguments, load_deepspeed, start_worker
-from lema_ray.training.trainers import TrainingFailed, open_trainer
+from lema_ray.training.trainers import open_trainer
 
 HISTORY = (
     "step", "epoch", "loss", "eval_loss", "learning_rate", "grad_norm", "learned_tokens_per_second",
@@ -38,8 +41,9 @@ __all__ = [
 class TrainJob:
     """One model to train: `rows` and `dev_rows` are `datasets.Dataset`s as `tokenized.open_rows` makes them.
 
-    `output` gets the model and `checkpoints` the trainer's checkpoints; both are local directories. `deepspeed` is the
-    JSON, `resume_from` a checkpoint of the same job. `card` holds the arm's name and its counts.
+    `output` gets the model, `checkpoints` the trainer's checkpoints, `best` the weights with the lowest dev loss; all
+    are local directories. `deepspeed` is the JSON, `resume_from` a checkpoint of the same job. `card` holds the arm's
+    name and its counts.
     """
 
     base: str
@@ -47,6 +51,7 @@ class TrainJob:
     dev_rows: Any
     output: str
     checkpoints: str
+    best: str
     objective: Objective
     settings: TrainConfig
     deepspeed: dict[str, Any] | None
@@ -64,12 +69,13 @@ def train_model(job: TrainJob, callbacks: Iterable[Any] = ()) -> dict[str, Any]:
     """Train one model and save it; every worker of the group calls this with the same rows.
 
     Returns `history` (a list of {step, loss, eval_loss?, ...}, see `HISTORY`), `steps`, `seconds`, `final_loss` and
-    `padding_share`. The first worker has
-    then saved and checked the model. Raises `ConfigError`, `ModelError` or `TrainingFailed`.
+    `padding_share`. The first worker has then saved and checked the model. Raises `ConfigError`, `ModelError` or
+    `TrainingFailed`.
     """
     start = time.monotonic()
     trainer = open_trainer(job, build_trainer_arguments(job), _tokenizer(job.base), callbacks)
     _check_parallel(trainer, job)
+    _watch(trainer, job)
     trainer.train(resume_from_checkpoint=job.resume_from)
     history = _history(trainer.state.log_history)
     seconds = round(time.monotonic() - start, 2)
@@ -82,6 +88,14 @@ def train_model(job: TrainJob, callbacks: Iterable[Any] = ()) -> dict[str, Any]:
     _save(trainer, job, counts)
     _forget_accelerator()
     return {"history": history, **counts}
+
+
+def _watch(trainer: Any, job: TrainJob) -> None:
+    if (job.deepspeed or {}).get("zero_optimization", {}).get("stage") == 3 and not job.resume_from:
+        adapter = job.settings.method != "full"
+        trainer.add_callback(save_test(trainer, job.base, f"{job.checkpoints}/test", adapter))
+    if job.settings.best == "dev":
+        trainer.add_callback(keep_best(trainer, job.best))
 
 
 def _check_parallel(trainer: Any, job: TrainJob) -> None:
@@ -115,12 +129,17 @@ def _final_loss(history: Sequence[dict[str, float]], state: Any) -> float:
 
 
 def _save(trainer: Any, job: TrainJob, counts: dict[str, Any]) -> None:
-    # Every worker takes part: under ZeRO-3 each holds a share of the weights.
     adapted = job.settings.method != "full"
     folder = f"{job.output}/adapter" if adapted else job.output
-    trainer.save_model(folder)
+    best = best_note(job.best) if job.settings.best == "dev" else None
+    if best is None:
+        # Every worker takes part: under ZeRO-3 each holds a share of the weights.
+        trainer.save_model(folder)
     if not trainer.is_world_process_zero():
         return
+    if best is not None:
+        shutil.copytree(job.best, folder, ignore=shutil.ignore_patterns(NOTE), dirs_exist_ok=True)
+        counts |= {"best_step": best["step"], "best_dev_loss": round(best["eval_loss"], 4)}
     if adapted:
         _merge(job)
     card = {"base": job.base, "method": job.settings.method, "objective": job.objective, **job.card}

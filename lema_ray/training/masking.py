@@ -1,26 +1,22 @@
 """Training examples to token ids and labels, through the model's own chat template; what is learned is decided here.
 
-`tokenized` calls `tokenize_example` on every row; `lema train --preview` prints `preview_arms`. No row is ever cut.
+`tokenized` calls `tokenize_example` or `tokenize_pair` on every row, `preflight` shows some. No row is ever cut.
 """
 
 from __future__ import annotations
 
-import io
-import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from lema_ray.errors import LemaError
 from lema_ray.records import Dropped, Message, Span, TrainingExample
-from lema_ray.runs import RunFolder
 
 NOT_LEARNED = -100
 """The label that the loss of PyTorch, transformers and TRL passes over."""
 UNFINISHED = Span("", learn=False)
 """As a target's last span: the answer goes on after it, so its end of turn is not learned."""
 LONGEST_SHOWN = 5
-PREVIEWED_PER_KIND = 2
 
 
 class MaskingError(LemaError):
@@ -131,42 +127,6 @@ def check_lengths(rows: Iterable[Tokenized], max_length: int) -> LengthReport:
     return LengthReport(count, max_length, tuple(longest), tuple(sorted(too_long, key=_by_length)))
 
 
-def preview(examples: Iterable[TrainingExample], tokenizer: Any) -> str:
-    """Rows as the trainer will see them, for a terminal: learned tokens green, all others dim."""
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console(file=io.StringIO(), force_terminal=True, color_system="standard", width=120, highlight=False)
-    for example in examples:
-        row = tokenize_example(example, tokenizer)
-        console.print(f"{example.id} {example.kind}: {row.learned} of {len(row.input_ids)} tokens are learned")
-        parts = [(text, "green" if is_learned else "dim") for is_learned, text in _stretches(row, tokenizer)]
-        console.print(Text.assemble(*parts), soft_wrap=True)
-    return str(console.file.getvalue())  # type: ignore[attr-defined]
-
-
-def preview_arms(run: RunFolder, base: str, arms: Sequence[str]) -> str:
-    """`preview` of the first rows of each kind in each arm's training set."""
-    from transformers import AutoTokenizer
-
-    from lema_ray.models import resolve_model
-
-    tokenizer = AutoTokenizer.from_pretrained(resolve_model(base))
-    shown = []
-    for arm in arms:
-        rows = run.read_records(TrainingExample, "examples", arm, "train.parquet", batch_rows=64)
-        shown.append(f"== {arm} ==\n{preview(_some_of_each_kind(itertools.islice(rows, 2000)), tokenizer)}")
-    return "\n".join(shown)
-
-
-def _some_of_each_kind(examples: Iterable[TrainingExample]) -> Iterator[TrainingExample]:
-    seen: dict[str, int] = {}
-    for example in examples:
-        seen[example.kind] = seen.get(example.kind, 0) + 1
-        if seen[example.kind] <= PREVIEWED_PER_KIND:
-            yield example
-
-
 def _render(example: TrainingExample, tokenizer: Any) -> tuple[str, int, list[tuple[int, int]]]:
     """The template's text, where the prompt ends in it, and the stretches of it to learn."""
     _check(example, tokenizer)
@@ -256,14 +216,6 @@ def _inside(extent: tuple[int, int], part: tuple[int, int]) -> bool:
     if extent[0] >= extent[1]:
         return part[0] < extent[0] and extent[1] < part[1]
     return part[0] <= extent[0] and extent[1] <= part[1]
-
-
-def _stretches(row: Tokenized, tokenizer: Any) -> Iterator[tuple[bool, str]]:
-    for is_learned, pairs in itertools.groupby(
-        zip(row.input_ids, row.labels, strict=True), key=lambda pair: pair[1] != NOT_LEARNED
-    ):
-        ids = [token for token, _ in pairs]
-        yield is_learned, tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
 
 def _by_length(size: tuple[str, int]) -> tuple[int, str]:

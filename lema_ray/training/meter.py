@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import time
 from collections.abc import Iterator
@@ -78,3 +79,13 @@ def peak_flops() -> float | None:
         return None
     name = torch.cuda.get_device_name()
     return next((1e12 * tflops for part, tflops in PEAK_TFLOPS.items() if part in name), None)
+
+
+def worker_memory(workers: int) -> tuple[float, float]:
+    """Bytes of this worker's GPU (on the CPU: its share of the host's memory) and of its host."""
+    import torch
+
+    host = float(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    if torch.cuda.is_available():
+        return float(torch.cuda.get_device_properties(torch.cuda.current_device()).total_memory), host
+    return host / workers, host

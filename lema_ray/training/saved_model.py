@@ -31,7 +31,7 @@ def check_saved_model(path: str, base_path: str) -> SavedModel:
     files short; both are found here without loading any weight.
     """
     check_model(path)
-    saved, base = _shapes(Path(path)), _shapes(_base_folder(base_path))
+    saved, base = tensor_shapes(Path(path)), tensor_shapes(_base_folder(base_path))
     tied = {"lm_head.weight"} if _config(path).get("tie_word_embeddings") else set()
     missing = sorted(base.keys() - saved.keys() - tied)
     if missing:
@@ -88,7 +88,7 @@ model that wrote the corrections. Check all three before you publish.
 """
 
 
-def _shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     """Tensor shapes from the headers of all weight files; none of the weights are read."""
     from safetensors import SafetensorError, safe_open
 

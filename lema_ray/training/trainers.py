@@ -12,8 +12,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from lema_ray.config import ConfigError, Objective, TrainConfig
-from lema_ray.errors import LemaError
 from lema_ray.training.collating import PackedRows, PaddedRows, PairedRows
+from lema_ray.training.first_step import TrainingFailed, check_packing
 from lema_ray.training.meter import Meter
 from lema_ray.training.packing import pack_rows
 
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
 
 NOTES = ("rows", "counts")
 """Of a batch, what is not for the model."""
-
-
-class TrainingFailed(LemaError):
-    """The training ran but its result cannot be used."""
 
 
 def open_trainer(job: TrainJob, arguments: Any, tokenizer: Any, callbacks: Iterable[Any]) -> Any:
@@ -76,6 +72,9 @@ def trainer_class(objective: Objective) -> Any:
 
         meter: Meter
         args: Any
+        data_collator: Any
+        notes = NOTES
+        packing_checked = False
 
         def get_batch_samples(self, *args: Any, **options: Any) -> Any:
             with self.meter.timed("data"):
@@ -86,6 +85,9 @@ def trainer_class(objective: Objective) -> Any:
         ) -> Any:
             rows, counts = inputs.pop("rows"), inputs.pop("counts")
             slots = float(inputs["input_ids"].numel())
+            if isinstance(self.data_collator, PackedRows) and not self.packing_checked:
+                self.packing_checked = True
+                check_packing(self, model, inputs, rows)
             with self.meter.timed("forward"):
                 found = super().compute_loss(model, inputs, return_outputs, num_items_in_batch)  # type: ignore[misc]
                 totals = check_finite(self, found[0] if return_outputs else found, rows, counts, slots)

@@ -49,6 +49,7 @@ def _job(model: str, run: RunFolder, name: str, deepspeed: str, options: dict) -
         dev_rows=None,
         output=run.uri(name),
         checkpoints=run.uri(f"{name}.checkpoints"),
+        best=run.uri(f"{name}.best"),
         objective=settings.objective,
         settings=settings,
         deepspeed=load_deepspeed(deepspeed),

@@ -18,10 +18,10 @@ from lema_ray.training.masking import (
     MaskingError,
     check_lengths,
     end_of_turn,
-    preview,
     tokenize_example,
     tokenize_pair,
 )
+from lema_ray.training.preflight import preview
 from tests.tiny_model import TEMPLATE
 
 NO_SPECIAL = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="<"), max_size=30)
