@@ -39,7 +39,8 @@ from lema_ray.config.models import (
     RowSource,
     TrainConfig,
 )
-from lema_ray.config.run import BudgetConfig, RayConfig, RunConfig
+from lema_ray.config.rounds import round_configs
+from lema_ray.config.run import BudgetConfig, RayConfig, RoundsConfig, RunConfig
 from lema_ray.config.section import ConfigError, Section
 
 __all__ = [
@@ -68,6 +69,7 @@ __all__ = [
     "QuestionsConfig",
     "RayConfig",
     "RecipeConfig",
+    "RoundsConfig",
     "RowSource",
     "RunConfig",
     "SamplingConfig",
@@ -79,4 +81,5 @@ __all__ = [
     "VLLMSpec",
     "load_config",
     "parse_config",
+    "round_configs",
 ]

@@ -19,7 +19,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from lema_ray.config import ConfigError, OpenAISpec, RunConfig, StudentConfig, VLLMSpec
+from lema_ray.config import ConfigError, OpenAISpec, RunConfig, StudentConfig, VLLMSpec, round_configs
 from lema_ray.engines import open_engine
 from lema_ray.recipes import open_recipe
 from lema_ray.records import Question
@@ -47,6 +47,9 @@ class Flow:
     """One run. Its methods are the stages; each returns the stage's counts, from the manifest if it is done."""
 
     def __init__(self, config: RunConfig) -> None:
+        if config.rounds.count > 1:
+            first = f"name={config.name}-r1 rounds=1"
+            raise ConfigError(f"rounds: `lema run` walks all rounds; a single stage is one round's: give {first}")
         for recipe in config.recipes:
             open_recipe(recipe)
         self.config = config
@@ -203,18 +206,27 @@ class Flow:
 
 
 def run_all(config: RunConfig) -> str:
-    """The whole run; returns one line that says what it showed."""
+    """The whole run, or all its rounds; returns one line that says what it showed."""
+    from lema_ray.evaluation.compare_rounds import write_rounds
     from lema_ray.evaluation.scores import read_scores
     from lema_ray.report import headline
 
-    flow = Flow(config)
-    flow.questions()
-    flow.collect()
-    flow.build()
-    flow.train()
-    flow.evaluate()
-    flow.report()
-    return headline(*read_scores(flow.run))
+    rounds = round_configs(config)
+    runs, said = [], []
+    for each in rounds:
+        flow = Flow(each)
+        flow.questions()
+        flow.collect()
+        flow.build()
+        flow.train()
+        flow.evaluate()
+        flow.report()
+        runs.append(flow.run)
+        said.append(headline(*read_scores(flow.run)))
+        if len(rounds) > 1:
+            print(f"{each.name}: {said[-1]}", flush=True)
+            print(f"rounds so far: {write_rounds(config.folder, runs)}", flush=True)
+    return said[-1]
 
 
 def launched_config(config: RunConfig, run: RunFolder, stack: ExitStack) -> RunConfig:

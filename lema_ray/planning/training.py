@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from lema_ray.config import ConfigError, RunConfig, TrainConfig
-from lema_ray.models import resolve_model
+from lema_ray.config import ConfigError, RunConfig, TrainConfig, VLLMSpec
+from lema_ray.models import BUILT_IN, resolve_model
 from lema_ray.runs import RunFolder
 from lema_ray.training.memory import ModelShape, describe, model_shape, needed, pick_preset, training_load
 from lema_ray.training.meter import PEAK_TFLOPS
@@ -44,6 +44,19 @@ def this_machine(settings: TrainConfig) -> Machines:
         raise ConfigError("this machine has no GPU to plan for: give --gpu-memory, and --gpu for the time")
     found = torch.cuda.get_device_properties(0)
     return Machines(settings.workers, found.total_memory / 1e9, host, found.name)
+
+
+def plan_of(config: RunConfig, machines: Machines | None = None) -> str:
+    """`training_plan` of a config for given machines, else for this one; a reason in its place where there is none."""
+    students = [s.engine.model for s in config.students if isinstance(s.engine, VLLMSpec)]
+    base = config.train.base or next(iter(students), None)
+    if base is None or base in BUILT_IN:
+        return f"training: {base or 'no model'} is small, or not there yet: nothing to plan"
+    run = RunFolder(config.folder)
+    try:
+        return training_plan(config, base, machines or this_machine(config.train), run)
+    except OSError as error:
+        return f"training: {base} cannot be looked at from here ({str(error).splitlines()[0]})"
 
 
 def training_plan(config: RunConfig, base: str, machines: Machines, run: RunFolder | None = None) -> str:
