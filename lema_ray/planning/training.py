@@ -119,6 +119,6 @@ def _time(shape: ModelShape, settings: TrainConfig, tokens: int | None, machines
     slow, fast = (amount * work / (machines.gpus * peak * 1e12 * mfu) for mfu in USUAL_MFU)
     hours = [seconds * machines.gpus / 3600 for seconds in (fast, slow)]
     return (
-        f"time: {fast:,.0f} to {slow:,.0f} s for {what}, {hours[0]:,.2f} to {hours[1]:,.2f} GPU hours, at"
+        f"time: {fast:,.3g} to {slow:,.3g} s for {what}, {hours[0]:,.2g} to {hours[1]:,.2g} GPU hours, at"
         f" {USUAL_MFU[0]:.0%} to {USUAL_MFU[1]:.0%} of {peak} TFLOPS"
     )

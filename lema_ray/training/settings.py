@@ -150,10 +150,19 @@ def build_trainer_arguments(job: TrainJob) -> Any:
         "seed": job.seed,
     }
     ours |= _dpo(job.settings) if job.objective == "dpo" else {"dataset_kwargs": {"skip_prepare_dataset": True}}
+    _check_reporting((defaults | job.settings.trainer)["report_to"])
     try:
         return made(**(defaults | job.settings.trainer | ours))
     except (TypeError, ValueError) as error:
         raise ConfigError(f"train.trainer: {made.__name__} refuses these settings: {error}") from error
+
+
+def _check_reporting(report_to: str | Sequence[str]) -> None:
+    from transformers.integrations import get_available_reporting_integrations
+
+    wanted = {report_to} if isinstance(report_to, str) else set(report_to)
+    if missing := wanted - {"none", "all", *get_available_reporting_integrations()}:
+        raise ConfigError(f"train.trainer.report_to: {', '.join(sorted(missing))} is not installed here, or not known")
 
 
 def _dpo(settings: TrainConfig) -> dict[str, Any]:

@@ -52,23 +52,19 @@ def _losses(run: RunFolder, arm: str, name: str = "loss") -> list[float]:
 
 
 @contextmanager
-def killing_at(run: RunFolder, arm: str, steps: list[int]) -> Iterator[list[int]]:
-    """Kill this session's training worker once its note has reached each of these steps; the list grows with it."""
+def killing_at(run: RunFolder, arm: str, step: int) -> Iterator[list[int]]:
+    """Kill this session's training worker once its note has reached the step; the list then holds where it was."""
     killed: list[int] = []
     over = threading.Event()
 
     def watch() -> None:
-        for step in steps:
-            while not over.is_set():
-                reached = run.read_json("checkpoints", arm, "progress.json")["step"] if _noted(run, arm) else 0
-                workers = _training_workers() if reached >= step else []
-                if workers:
-                    killed.append(reached)
-                    for worker in workers:
-                        worker.kill()
-                    psutil.wait_procs(workers, timeout=15)
-                    break
-                over.wait(0.005)
+        while not over.wait(0.005):
+            reached = _reached(run, arm)
+            if reached >= step:
+                killed.append(reached)
+                for worker in _training_workers():
+                    worker.kill()
+                return
 
     watcher = threading.Thread(target=watch)
     watcher.start()
@@ -79,8 +75,9 @@ def killing_at(run: RunFolder, arm: str, steps: list[int]) -> Iterator[list[int]
         watcher.join()
 
 
-def _noted(run: RunFolder, arm: str) -> bool:
-    return run.exists("checkpoints", arm, "progress.json")
+def _reached(run: RunFolder, arm: str) -> int:
+    noted = run.exists("checkpoints", arm, "progress.json")
+    return int(run.read_json("checkpoints", arm, "progress.json")["step"]) if noted else 0
 
 
 def _training_workers() -> list[psutil.Process]:
@@ -152,16 +149,14 @@ def test_the_weights_with_the_lowest_dev_loss_become_the_model(by_one_worker: Ru
     assert counts["best_step"] == 6 * (1 + dev.index(min(dev))) and counts["best_dev_loss"] == round(min(dev), 4)
 
 
-def test_a_training_goes_on_after_its_worker_and_after_its_driver_died(
+def test_a_training_goes_on_from_its_checkpoint_after_its_worker_was_killed(
     tmp_path: Path, tiny_model: Path, by_one_worker: RunFolder
 ) -> None:
-    """A second death in one start ends it, as a driver's death does; the same call goes on from the checkpoint."""
-    saving = {"save_strategy": "steps", "save_steps": 1}
+    saving = {"save_strategy": "steps", "save_steps": 2}
     config, run = _config(tmp_path, tiny_model, batch=8, deepspeed="auto", best="dev", trainer=saving)
-    with killing_at(run, "cot", [3, 7]) as killed, pytest.raises(TrainingFailed, match="failed twice in its workers"):
+    with killing_at(run, "cot", 5) as killed:
         train_arm(config, run, "cot")
-    assert len(killed) == 2 and not run.exists("models", "cot")
-    train_arm(config, run, "cot")
+    assert 5 <= killed[0] < 12
     for name in ("loss", "eval_loss"):
         assert _losses(run, "cot", name) == pytest.approx(_losses(by_one_worker, "cot", name), rel=1e-5)
     ours, theirs = _weights(run.uri("models", "cot")), _weights(by_one_worker.uri("models", "cot"))
