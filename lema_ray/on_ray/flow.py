@@ -11,19 +11,22 @@ import asyncio
 import platform
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from importlib import metadata
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lema_ray.config import ConfigError, OpenAISpec, RunConfig, StudentConfig, VLLMSpec, round_configs
 from lema_ray.engines import open_engine
 from lema_ray.recipes import open_recipe
 from lema_ray.records import Question
 from lema_ray.runs import RunFolder, open_run
+
+if TYPE_CHECKING:
+    from lema_ray.evaluation.scores import Score
 
 LIBRARIES = (
     "lema-ray",
@@ -192,9 +195,22 @@ class Flow:
                         took[name, sampling] = seconds
             samplings, modes = [s.name for s in self.config.evaluate.sampling], self.config.evaluate.also_graded_by
             scores, _ = score_run(self.run, list(models), samplings, took, modes)
+            self._score_cards(scores)
             return {"pass_at_1": {f"{s.model} {s.sampling}": round(s.pass_at_1, 4) for s in scores}}
 
         return self._stage("evaluate", work)
+
+    def _score_cards(self, scores: Sequence[Score]) -> None:
+        """Write each trained model's scores into its model card."""
+        from lema_ray.training.saved_model import with_scores
+
+        for arm in self.config.build.arms:
+            rows = [
+                (s.sampling, f"{s.pass_at_1:.1%}", f"{s.low:.1%} to {s.high:.1%}") for s in scores if s.model == arm
+            ]
+            if rows and self.run.exists("models", arm, "README.md"):
+                card = with_scores(self.run.read_text("models", arm, "README.md"), rows)
+                self.run.write_text(card, "models", arm, "README.md")
 
     def report(self) -> str:
         """The page, made anew every time; returns where it is."""

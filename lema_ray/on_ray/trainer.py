@@ -36,6 +36,8 @@ class Plan:
     deepspeed: dict[str, Any] | None
     too_long: str
     seed: int
+    recipe: str
+    questions: str
 
 
 def train_arm(config: RunConfig, run: RunFolder, arm: str) -> dict[str, Any]:
@@ -65,7 +67,9 @@ def _plan(config: RunConfig, run: RunFolder, arms: tuple[str, ...]) -> Plan:
         raise ConfigError("train.base: name the model to fine-tune; no student of this run is a vLLM model")
     deepspeed = load_deepspeed(config.train.deepspeed)
     settings = settled(config.train, deepspeed)
-    return Plan(run.root, arms, base, settings, deepspeed, config.build.too_long, config.seed)
+    recipe = ", ".join(recipe.name for recipe in config.recipes)
+    source = config.questions.train.source
+    return Plan(run.root, arms, base, settings, deepspeed, config.build.too_long, config.seed, recipe, source)
 
 
 def _fit(plan: Plan) -> None:
@@ -147,7 +151,7 @@ def _train(plan: Plan, base: str, arm: str) -> None:
             deepspeed=_picked(plan, run, base, arm, objective, rows),
             seed=plan.seed,
             resume_from=checkpoint,
-            card={"arm": arm, "counts": counts},
+            card={"arm": arm, "counts": counts, "recipe": plan.recipe, "questions": plan.questions},
         )
         trained = _together(lambda: train_model(job, [_checkpoint_callback(arm), progress_callback(run, arm)]))
         if rank == 0:

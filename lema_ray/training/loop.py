@@ -43,7 +43,7 @@ class TrainJob:
 
     `output` gets the model, `checkpoints` the trainer's checkpoints, `best` the weights with the lowest dev loss; all
     are local directories. `deepspeed` is the JSON, `resume_from` a checkpoint of the same job. `card` holds the arm's
-    name and its counts.
+    name, its counts, and what its rows come from.
     """
 
     base: str
@@ -143,7 +143,7 @@ def _save(trainer: Any, job: TrainJob, counts: dict[str, Any]) -> None:
     if adapted:
         _merge(job)
     card = {"base": job.base, "method": job.settings.method, "objective": job.objective, **job.card}
-    card["counts"] = job.card["counts"] | counts
+    card |= {"counts": job.card["counts"] | counts, "settings": job.settings.trainer, "seed": job.seed}
     finish_model(job.output, end_of_turn(_tokenizer(job.base)), card)
     check_saved_model(job.output, job.base)
 

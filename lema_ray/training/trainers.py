@@ -170,4 +170,6 @@ def quantization(settings: TrainConfig) -> Any:
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16,
+        # In a floating-point type ZeRO-3 can share the quantised weights out.
+        bnb_4bit_quant_storage=torch.bfloat16,
     )
