@@ -202,7 +202,7 @@ class Flow:
 
     def _score_cards(self, scores: Sequence[Score]) -> None:
         """Write each trained model's scores into its model card."""
-        from lema_ray.training.saved_model import with_scores
+        from lema_ray.training.model_card import with_scores
 
         for arm in self.config.build.arms:
             rows = [

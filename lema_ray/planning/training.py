@@ -14,9 +14,9 @@ from typing import Any
 from lema_ray.config import RunConfig, TrainConfig, VLLMSpec
 from lema_ray.models import BUILT_IN, resolve_model
 from lema_ray.runs import RunFolder
+from lema_ray.training.deepspeed_files import load_deepspeed, load_presets, settled
 from lema_ray.training.memory import ModelShape, describe, model_shape, needed, pick_preset, training_load
 from lema_ray.training.meter import PEAK_TFLOPS
-from lema_ray.training.settings import load_deepspeed, load_presets, settled
 from lema_ray.training.tokenized import arm_objective, row_limit
 
 USUAL_MFU = (0.25, 0.5)

@@ -85,7 +85,7 @@ def trainer_class(objective: Objective) -> Any:
         ) -> Any:
             rows, counts = inputs.pop("rows"), inputs.pop("counts")
             slots = float(inputs["input_ids"].numel())
-            if isinstance(self.data_collator, PackedRows) and not self.packing_checked:
+            if isinstance(self.data_collator, PackedRows) and model.training and not self.packing_checked:
                 self.packing_checked = True
                 check_packing(self, model, inputs, rows)
             with self.meter.timed("forward"):

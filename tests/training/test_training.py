@@ -12,8 +12,10 @@ import pytest
 from lema_ray.config import ConfigError, TrainConfig
 from lema_ray.models import ModelError
 from lema_ray.training import settings
-from lema_ray.training.saved_model import check_saved_model, finish_model, model_card, with_scores
-from lema_ray.training.settings import check_trainer_keys, load_deepspeed, load_presets, settled
+from lema_ray.training.deepspeed_files import load_deepspeed, load_presets, settled
+from lema_ray.training.model_card import model_card, with_scores
+from lema_ray.training.saved_model import check_saved_model, finish_model
+from lema_ray.training.settings import check_trainer_keys
 from lema_ray.training.trainers import quantization
 
 CARD = {"base": "some/base", "arm": "lema", "method": "full", "objective": "sft", "counts": {"examples": 12}}
