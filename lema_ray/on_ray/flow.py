@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import platform
 import tempfile
 import time
@@ -22,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from lema_ray.config import ConfigError, OpenAISpec, RunConfig, StudentConfig, VLLMSpec, round_configs
 from lema_ray.engines import open_engine
 from lema_ray.recipes import open_recipe
-from lema_ray.records import Question
+from lema_ray.records import Question, content_id
 from lema_ray.runs import RunFolder, open_run
 
 if TYPE_CHECKING:
@@ -47,16 +48,19 @@ PROVEN_ON = 3
 
 
 class Flow:
-    """One run. Its methods are the stages; each returns the stage's counts, from the manifest if it is done."""
+    """One run. Its methods are the stages; each returns the stage's counts, from the manifest if it is done.
 
-    def __init__(self, config: RunConfig) -> None:
+    `redo_changed` lets a changed config do the stages it touches again (`runs.open_run`).
+    """
+
+    def __init__(self, config: RunConfig, redo_changed: bool = False) -> None:
         if config.rounds.count > 1:
             first = f"name={config.name}-r1 rounds=1"
             raise ConfigError(f"rounds: `lema run` walks all rounds; a single stage is one round's: give {first}")
         for recipe in config.recipes:
             open_recipe(recipe)
         self.config = config
-        self.run: RunFolder = open_run(config)
+        self.run: RunFolder = open_run(config, redo_changed)
         if not self.run.exists("manifest.json"):
             self.run.write_json({"versions": versions(), "seed": config.seed, "stages": {}}, "manifest.json")
 
@@ -213,15 +217,20 @@ class Flow:
                 self.run.write_text(card, "models", arm, "README.md")
 
     def report(self) -> str:
-        """The page, made anew every time; returns where it is."""
+        """The page, unless there is one of these very stages; returns where it is. `lema report` makes it anew."""
         from lema_ray.report import write_report
 
+        manifest = self.run.manifest
+        shown = content_id(metadata.version("lema-ray"), json.dumps(manifest["stages"], sort_keys=True))
+        if manifest.get("reported") == shown and self.run.exists("report.html"):
+            return self.run.uri("report.html")
         where = write_report(self.run)
+        self.run.write_json(manifest | {"reported": shown}, "manifest.json")
         print(f"report: {where}", flush=True)
         return where
 
 
-def run_all(config: RunConfig) -> str:
+def run_all(config: RunConfig, redo_changed: bool = False) -> str:
     """The whole run, or all its rounds; returns one line that says what it showed."""
     from lema_ray.evaluation.compare_rounds import write_rounds
     from lema_ray.evaluation.scores import read_scores
@@ -230,7 +239,7 @@ def run_all(config: RunConfig) -> str:
     rounds = round_configs(config)
     runs, said = [], []
     for each in rounds:
-        flow = Flow(each)
+        flow = Flow(each, redo_changed)
         flow.questions()
         flow.collect()
         flow.build()
