@@ -357,6 +357,10 @@ class Span:
     learn: bool = True
 
 
+UNFINISHED = Span("", learn=False)
+"""As a target's last span: the answer goes on after it, so its end of turn is not learned."""
+
+
 @dataclass(frozen=True, slots=True)
 class TrainingExample:
     """One row to learn from. Made by recipes and `examples`; read by `masking` and training.

@@ -24,7 +24,7 @@ class Counted:
 
     rows: int = 0
     attempts: int = 0
-    injected: int = 0
+    made_wrong: int = 0
     right: int = 0
     wrong: int = 0
     unsure: int = 0
@@ -53,7 +53,7 @@ class Counted:
         return cls(
             rows=1,
             attempts=len(own),
-            injected=len(row.attempts) - len(own),
+            made_wrong=len(row.attempts) - len(own),
             right=verdicts.count("right"),
             wrong=len(row.wrong) if verdicts else 0,
             unsure=verdicts.count("unsure"),
@@ -176,7 +176,7 @@ def _line(stage: str, counted: dict[str, Any], rows: int, seconds: float) -> str
     parts = [f"{stage:<28}  {done}/{rows} rows", f"{rate:.1f}/s", left]
     if counted["completion_tokens"]:
         parts.append(f"{counted['completion_tokens'] / seconds:.0f} tokens/s")
-    outcomes = ("right", "wrong", "unsure", "cut_off", "injected", "analyses", "corrections", "drops")
+    outcomes = ("right", "wrong", "unsure", "cut_off", "made_wrong", "analyses", "corrections", "drops")
     parts += [f"{counted[name]} {name.replace('_', ' ')}" for name in outcomes if counted[name]]
     if counted["cost"]:
         parts.append(f"cost {counted['cost']:.4f}")

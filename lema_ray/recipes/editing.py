@@ -15,7 +15,7 @@ from lema_ray.config import RecipeConfig
 from lema_ray.engines import Generate
 from lema_ray.grading.boxes import without_boxes
 from lema_ray.recipes.asking import Spent, ask, made_attempt, needed_student
-from lema_ray.recipes.edits import check_edit, clean_edit, is_sound, shown_wrong
+from lema_ray.recipes.edits import check_edit, clean_edit, shown_wrong
 from lema_ray.recipes.recipe import Made, Rejected
 from lema_ray.recipes.rise_prompts import EDITS, LABELS, SCHEMA, Edit, edit_prompt, fitting
 from lema_ray.recipes.rollouts import Rolled, RolloutOptions, Rollouts, branch_points
@@ -60,10 +60,10 @@ class Editing:
         points = branch_points(steps)
         if not points:
             return [], [Dropped(STAGE, right.id, "cannot_split")] if self.options.edits else []
-        sound = [at for at in points if is_sound(steps[at]) and self._kinds(steps[at])]
-        if not sound:
+        fit = [at for at in points if self._kinds(steps[at])]
+        if not fit:
             return [], [Dropped(STAGE, right.id, "nothing_to_edit")] if self.options.edits else []
-        chosen = sorted(rng.sample(sound, min(self.options.edits, len(sound))))
+        chosen = sorted(rng.sample(fit, min(self.options.edits, len(fit))))
         seeds = [rng.random() for _ in chosen]
         tried = await asyncio.gather(
             *(self._step(question, right, steps, at, Random(s)) for at, s in zip(chosen, seeds, strict=True))

@@ -31,10 +31,10 @@ def check_edit(edited: str, right: str, similarity: float) -> None:
     """Raises `Rejected` unless an edited step differs from the right one, is near to it, and does not say so."""
     if not checks.differs(edited, right):
         raise Rejected("no_change")
-    if near(edited, right) < similarity:
-        raise Rejected("too_different")
     if checks.says_doubt(edited) or {m.casefold() for m in TELLS.findall(edited)} - _words(right):
         raise Rejected("gives_itself_away")
+    if near(edited, right) < similarity:
+        raise Rejected("too_different")
 
 
 def near(one: str, other: str) -> float:
@@ -45,7 +45,7 @@ def near(one: str, other: str) -> float:
 
 
 def is_sound(step: str) -> bool:
-    """No calculation in the step is false: one that is right by luck must not be repaired by an edit."""
+    """No calculation in the step is false."""
     return all(equation.is_true for equation in equations_in(step))
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from lema_ray import checks
 from lema_ray.config import RecipeConfig
+from lema_ray.grading.equations import equations_in
 from lema_ray.records import (
     Analysis,
     Attempt,
@@ -78,14 +79,20 @@ def mistakes(graded: GradedQuestion, config: RecipeConfig) -> list[Attempt]:
 
 
 def own_right(graded: GradedQuestion) -> list[Attempt]:
-    """The students' own right solutions, those that doubt themselves left out. Raises `Rejected` when there is none."""
+    """The students' own right solutions, without those that doubt themselves or calculate falsely on the way.
+
+    Raises `Rejected` when there is none.
+    """
     right = [g.attempt for g in graded.finished if g.grade.verdict == "right" and g.attempt.text.strip()]
     if not right:
         raise Rejected("no_right_attempt")
     straight = [attempt for attempt in right if not checks.says_doubt(attempt.text)]
     if not straight:
         raise Rejected("doubts_itself")
-    return straight
+    sound = [attempt for attempt in straight if all(equation.is_true for equation in equations_in(attempt.text))]
+    if not sound:
+        raise Rejected("right_by_luck")
+    return sound
 
 
 class Recipe(Protocol):

@@ -2,7 +2,7 @@
 
 (Not Recursive Introspection, 2407.18219, of the same short name.) Kept from the paper: of a question with a right and a
 wrong attempt, both are a pair of whole solutions; the student edits a step of its own right solution in one of seven
-ways; the right step against the edited one is a pair with the steps before it in the prompt; one pair of each kind per
+ways; the right step against the edited one is a pair with the steps before it given; one pair of each kind per
 question; boxes leave the rejected step. DPO with NLL is the trainer's part. Ours: an edit must be shown to be wrong, by
 its numbers or by rollouts, must be near the right step, and must not repair one; another editor; how many.
 Left out: the editor sees a long step whole, not its last four sentences.
@@ -20,9 +20,9 @@ from lema_ray.recipes.asking import needed_student, read_options
 from lema_ray.recipes.editing import Editing, RiseOptions
 from lema_ray.recipes.recipe import Outcome, Rejected, mistakes, own_right
 from lema_ray.recipes.rise_prompts import EDITS, edit_prompt
-from lema_ray.recipes.rollouts import going_on
 from lema_ray.recipes.rows import corrected_attempt, row_of
 from lema_ray.records import (
+    UNFINISHED,
     Attempt,
     Correction,
     Dropped,
@@ -93,15 +93,15 @@ class Rise:
         return Outcome.of(made, drops, pair)
 
     def to_examples(self, graded: GradedQuestion, correction: Correction) -> list[TrainingExample]:
-        """One preference pair: whole solutions, or a step with the steps before it in the prompt."""
+        """One preference pair: whole solutions, or a step after the steps before it, which are given in both."""
         if correction.strategy not in self.options.parts:
             return []
         attempt = corrected_attempt(graded, correction)
-        right, wrong, prompt = correction.revision, attempt.text, None
-        if correction.strategy == "step":
-            right, wrong = correction.fields["right"], correction.fields["wrong"]
-            prompt = going_on(graded.question, attempt.text.removesuffix(wrong).lstrip())
-        return [row_of(graded, correction, (Span(right.strip()),), prompt=prompt, rejected=wrong.strip())]
+        if correction.strategy == "full":
+            return [row_of(graded, correction, [Span(correction.revision)], rejected=[Span(attempt.text.strip())])]
+        given = Span(attempt.text.removesuffix(correction.fields["wrong"]), learn=False)
+        right, wrong = ([given, Span(correction.fields[key]), UNFINISHED] for key in ("right", "wrong"))
+        return [row_of(graded, correction, right, rejected=wrong)]
 
 
 def _full_pair(right: Attempt, wrong: Attempt) -> Correction:

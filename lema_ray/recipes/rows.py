@@ -19,11 +19,11 @@ def row_of(
     target: Sequence[Span],
     parts: Sequence[str] = (),
     prompt: tuple[Message, ...] | None = None,
-    rejected: str | None = None,
+    rejected: Sequence[Span] | None = None,
 ) -> TrainingExample:
     """A row that teaches a correction; `parts` are what of it, `prompt` is the solve prompt unless given.
 
-    With `rejected`, the text that the target is preferred to, it is a preference pair.
+    With `rejected`, what the target is preferred to, it is a preference pair.
     """
     return TrainingExample(
         id=content_id(correction.id, *parts),
@@ -33,7 +33,7 @@ def row_of(
         question_id=graded.question.id,
         attempt_id=correction.attempt_id,
         correction_id=correction.id,
-        rejected=None if rejected is None else (Span(rejected),),
+        rejected=None if rejected is None else _without_blank_start(rejected),
     )
 
 

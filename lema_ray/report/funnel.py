@@ -49,7 +49,7 @@ class Funnel:
     questions: int = 0
     unattempted: int = 0
     written: int = 0
-    injected: int = 0
+    made_wrong: int = 0
     fates: Counter[str] = field(default_factory=Counter)
     sent: int = 0
     repaired: int = 0
@@ -103,7 +103,7 @@ class Funnel:
         if attempt.origin == "written":
             self.written += 1
         elif attempt.by_recipe:
-            self.injected += 1
+            self.made_wrong += 1
         else:
             self.fates[fate(one)] += 1
         role, requests = ROLES.get(attempt.origin, "student"), attempt.origin != "imported"

@@ -71,3 +71,8 @@ def poisoned(messages: Sequence[Message], sampling: Sampling) -> str:
 def silent(messages: Sequence[Message], sampling: Sampling) -> str:
     """A student who never answers."""
     return "I do not know."
+
+
+def guess_or_edit(messages: Sequence[Message], sampling: Sampling) -> str:
+    """A student who guesses, and edits its steps when it is asked to."""
+    return (teach if "Step To Edit" in messages[-1].content else guess)(messages, sampling)

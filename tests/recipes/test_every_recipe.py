@@ -87,22 +87,21 @@ async def test_corrections_are_right_and_everything_is_accounted_for(name: str) 
 
 
 def check_rows(rows: list[TrainingExample], whole: GradedQuestion, correction_id: str) -> None:
+    learned: list[str] = []
     for row in rows:
         assert row.question_id == whole.question.id and row.correction_id == correction_id
-        asked, begun = [m for m in row.prompt if m.role == "user"], ""
-        if row.prompt[-1].role == "assistant":
-            begun = row.prompt[-1].content
-        assert any(whole.question.text in m.content for m in asked)
+        assert any(whole.question.text in m.content for m in row.prompt if m.role == "user")
         assert any(span.learn and span.text.strip() for span in row.target)
-        assert row.target_text == row.target_text.lstrip()
+        assert row.prompt[-1].role == "user" and row.target_text == row.target_text.lstrip()
         if row.rejected is None:
-            assert not begun
+            learned.append(row.target_text)
         else:
             # What is preferred is, or begins, a right solution; what is not differs from it.
-            assert any(a.text.strip().startswith(begun + row.target_text) for a in whole.right)
-            assert row.rejected[0].text.strip() not in ("", row.target_text)
-    targets = [row.target_text for row in rows if row.rejected is None]
-    assert not targets or any(whole.question.reference in target for target in targets)  # a critique may lack it
+            assert any(a.text.strip().startswith(row.target_text) for a in whole.right)
+            assert "".join(span.text for span in row.rejected) != row.target_text
+            given = [[span.text for span in side if not span.learn] for side in (row.target, row.rejected)]
+            assert given[0] == given[1]
+    assert not learned or any(whole.question.reference in target for target in learned)  # a critique may lack it
     assert len({row.id for row in rows}) == len(rows)
 
 
