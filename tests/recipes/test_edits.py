@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lema_ray.demo.teacher import reply
+from lema_ray.demo.rules import reply
 from lema_ray.demo.teacher_edits import WAYS
 from lema_ray.demo.word_problems import generate
 from lema_ray.recipes.edits import arrives_at, check_edit, clean_edit, is_sound, near, shown_wrong
