@@ -87,21 +87,19 @@ async def test_corrections_are_right_and_everything_is_accounted_for(name: str) 
 
 
 def check_rows(rows: list[TrainingExample], whole: GradedQuestion, correction_id: str) -> None:
-    learned: list[str] = []
     for row in rows:
         assert row.question_id == whole.question.id and row.correction_id == correction_id
         assert any(whole.question.text in m.content for m in row.prompt if m.role == "user")
         assert any(span.learn and span.text.strip() for span in row.target)
         assert row.prompt[-1].role == "user" and row.target_text == row.target_text.lstrip()
-        if row.rejected is None:
-            learned.append(row.target_text)
-        else:
-            # What is preferred is, or begins, a right solution; what is not differs from it.
+        if row.rejected is not None:
+            # What is preferred is, or begins, a right solution; what is not differs from it, and goes on from the same.
             assert any(a.text.strip().startswith(row.target_text) for a in whole.right)
             assert "".join(span.text for span in row.rejected) != row.target_text
             given = [[span.text for span in side if not span.learn] for side in (row.target, row.rejected)]
             assert given[0] == given[1]
-    assert not learned or any(whole.question.reference in target for target in learned)  # a critique may lack it
+    targets = [row.target_text for row in rows if row.rejected is None]
+    assert not targets or any(whole.question.reference in target for target in targets)  # a critique may lack it
     assert len({row.id for row in rows}) == len(rows)
 
 
