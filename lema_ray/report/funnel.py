@@ -13,7 +13,7 @@ from lema_ray.records import Analysis, Correction, Dropped, GradedAttempt, Grade
 from lema_ray.steps import split_steps
 
 ROLES = {"written": "writer", "injected": "corrector", "edited": "editor"}
-STUDENTS_STAGES = ("attempts", "branches", "rollouts")
+STUDENTS_STAGES = ("attempts", "branches", "rollouts", "resampling")
 Fate = Literal["right", "wrong", "unsure", "cut off"]
 FATES: tuple[Fate, ...] = ("right", "wrong", "unsure", "cut off")
 
