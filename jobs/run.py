@@ -14,6 +14,7 @@ from lema_ray.report import headline
 if __name__ == "__main__":
     with errors_as_messages():
         flow = Flow(config_from_command_line(__doc__))
+        flow.check_cluster()  # can it hold every stage?
         flow.questions()  # any source -> questions/*.parquet
         flow.collect()  # students attempt, attempts are graded, mistakes are corrected -> collected/*.parquet
         flow.build()  # corrections and solutions -> examples/<arm>/*.parquet

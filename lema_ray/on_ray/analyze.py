@@ -76,7 +76,7 @@ def _analyze(
 ) -> None:
     rows = sum(piece.stop - piece.start for piece in slices(run, part, GradedQuestion, 1 << 20))
     work: Any = partial(analyze_question, analyzer=analyzer)
-    corrector, progress = config.corrector, open_progress()
+    corrector, progress = config.corrector, open_progress(config.name, rows)
     try:
         with resumable(run, *sink), without_warnings(), shown(progress, [STAGE], rows):
             dataset = read_rows(run, part, GradedQuestion, block_rows(rows))

@@ -36,7 +36,7 @@ def evolve_run(config: RunConfig, count: int) -> str:
     drawn = Counter(draw_seeds(weights, count, config.seed))
     with ExitStack() as stack:
         corrector = launched_config(config, flow.run, stack).corrector
-        progress = open_progress()
+        progress = open_progress(config.name, count)
         work = partial(evolve_question, sampling=SamplingConfig(temperature=1.0, max_tokens=1024))
         try:
             with without_warnings(), shown(progress, [STAGE], count):

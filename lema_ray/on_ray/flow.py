@@ -76,6 +76,13 @@ class Flow:
             raise ConfigError("train.base: name the model to fine-tune; no student of this run is a vLLM model")
         return base
 
+    def check_cluster(self) -> None:
+        """Join or start the cluster, and fail before any work when it cannot hold a stage of the run."""
+        from lema_ray.on_ray.cluster import check_whole_plan, connect
+
+        connect(self.config)
+        check_whole_plan(self.config)
+
     def questions(self) -> dict[str, Any]:
         """Read, check and write the questions (or the attempts to import)."""
         from dataclasses import asdict
@@ -200,6 +207,7 @@ def run_all(config: RunConfig) -> str:
     from lema_ray.report import headline
 
     flow = Flow(config)
+    flow.check_cluster()
     flow.questions()
     flow.collect()
     flow.build()
@@ -214,7 +222,7 @@ def launched_config(config: RunConfig, run: RunFolder, stack: ExitStack) -> RunC
     from lema_ray.engines.launch import launched
 
     # A server writes its log with plain files; a run on object storage keeps it beside the driver.
-    logs = Path(tempfile.mkdtemp(prefix="lema-")) if "://" in run.root else Path(run.root, "logs")
+    logs = Path(tempfile.mkdtemp(prefix="lema-")) if run.in_bucket else Path(run.root, "logs")
     logs.mkdir(parents=True, exist_ok=True)
 
     def start(engine: Any, name: str) -> Any:

@@ -129,7 +129,7 @@ def _train(plan: Plan, base: str, arm: str) -> None:
     if rows is None:
         raise TrainingFailed(f"{run.uri('examples', arm)}: no row to train on")
     with tempfile.TemporaryDirectory() as scratch, _resumed(arm) as checkpoint:
-        output = f"{scratch}/model" if "://" in run.root else run.uri("models", f"{arm}.part")
+        output = f"{scratch}/model" if run.in_bucket else run.uri("models", f"{arm}.part")
         shutil.rmtree(output, ignore_errors=rank != 0 or not os.path.exists(output))
         job = TrainJob(
             base=base,
@@ -167,7 +167,7 @@ def _publish(run: RunFolder, arm: str, folder: str, history: list[dict[str, floa
     from pyarrow import fs
 
     run.remove("models", arm)
-    if "://" in run.root:
+    if run.in_bucket:
         fs.copy_files(folder, run.uri("models", arm))
     else:
         Path(folder).rename(run.uri("models", arm))

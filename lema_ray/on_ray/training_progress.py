@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from lema_ray.on_ray import metrics
 from lema_ray.on_ray.progress import displayed
 from lema_ray.runs import RunFolder
-
-NOTE = "progress.json"
+from lema_ray.training.note import describe_note, read_note, write_note
 
 
 def progress_callback(run: RunFolder, arm: str) -> Any:
@@ -29,7 +29,10 @@ def progress_callback(run: RunFolder, arm: str) -> Any:
             if "loss" in logs and state.is_world_process_zero:
                 seconds = time.monotonic() - start
                 note = {"step": state.global_step, "steps": state.max_steps, "loss": logs["loss"], "seconds": seconds}
-                run.write_json(note, "checkpoints", arm, NOTE)
+                write_note(run, arm, note)
+                metrics.put("lema_training_step", state.global_step, arm=arm)
+                metrics.put("lema_training_steps", state.max_steps, arm=arm)
+                metrics.put("lema_training_loss", logs["loss"], arm=arm)
 
     return Note()
 
@@ -42,20 +45,10 @@ def followed(run: RunFolder, arms: Sequence[str], every_s: float = 5.0) -> Itera
 
 
 def _follow(run: RunFolder, arms: Sequence[str], every_s: float, done: threading.Event) -> None:
-    shown: dict[str, Any] = {arm: _note(run, arm) for arm in arms}
+    shown: dict[str, Any] = {arm: read_note(run, arm) for arm in arms}
     while not done.wait(every_s):
         for arm in arms:
-            note = _note(run, arm)
+            note = read_note(run, arm)
             if note and note != shown[arm]:
-                print(line(arm, note), file=sys.stderr, flush=True)
+                print(describe_note(arm, note), file=sys.stderr, flush=True)
             shown[arm] = note
-
-
-def _note(run: RunFolder, arm: str) -> dict[str, Any] | None:
-    return run.read_json("checkpoints", arm, NOTE) if run.exists("checkpoints", arm, NOTE) else None
-
-
-def line(arm: str, note: dict[str, Any]) -> str:
-    """`training lema  120/400 steps  loss 0.431  35 s left`"""
-    left = note["seconds"] / note["step"] * (note["steps"] - note["step"])
-    return f"training {arm}  {note['step']}/{note['steps']} steps  loss {note['loss']:.3f}  {left:.0f} s left"
