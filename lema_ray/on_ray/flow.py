@@ -77,11 +77,14 @@ class Flow:
         return base
 
     def check_cluster(self) -> None:
-        """Join or start the cluster, and fail before any work when it cannot hold a stage of the run."""
-        from lema_ray.on_ray.cluster import check_whole_plan, connect
+        """Join or start the cluster, and fail before any work when it cannot hold a stage that is to be done."""
+        from lema_ray.on_ray.cluster import check_plan, connect, stages
 
-        connect(self.config)
-        check_whole_plan(self.config)
+        pending = {stage: pools for stage, pools in stages(self.config).items() if self.run.stage(stage) is None}
+        if pending:
+            connect(self.config)
+        for stage, pools in pending.items():
+            check_plan(stage, pools)
 
     def questions(self) -> dict[str, Any]:
         """Read, check and write the questions (or the attempts to import)."""

@@ -108,7 +108,12 @@ def _next_id(client: Any, base: str, resume: bool) -> str:
 
 def _status(client: Any, job: str) -> str | None:
     """PENDING, RUNNING, SUCCEEDED, FAILED, STOPPED; None: no such job."""
-    return next((str(j.status.value) for j in client.list_jobs() if j.submission_id == job), None)
+    try:
+        return str(client.get_job_status(job).value)
+    except RuntimeError as error:
+        if "status code 404" not in str(error):
+            raise
+        return None
 
 
 def _submit(client: Any, job: str, config: RunConfig, stage: str, folder: str) -> None:

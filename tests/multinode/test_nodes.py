@@ -69,9 +69,12 @@ def start_worker(worker: Host, head: Host, tmp_path: Path, cpus: int = 4) -> Non
     worker.start(*command, **environment(tmp_path, worker.name))
 
 
-def wait_for(reached: Callable[[], bool], what: str, timeout_s: float = 150) -> None:
+def wait_for(
+    reached: Callable[[], bool], what: str, job: subprocess.Popen[str] | None = None, timeout_s: float = 150
+) -> None:
     deadline = time.monotonic() + timeout_s
     while not reached():
+        assert job is None or job.poll() is None, job.communicate()[0][-3000:]
         assert time.monotonic() < deadline, f"not in {timeout_s:g} s: {what}"
         time.sleep(0.2)
 
@@ -114,7 +117,7 @@ def write_config(tmp_path: Path) -> Path:
 
 def submit(head: Host, tmp_path: Path, number: int) -> subprocess.Popen[str]:
     entry = f"cd {REPOSITORY} && {sys.executable} jobs/collect.py --config {tmp_path / 'run.yaml'}"
-    command = [*job(head), "--submission-id", f"nodes-{number}", "--", "bash", "-c", f"'{entry}'"]
+    command = [*job(head), "--submission-id", f"nodes-{number}", "--", "bash", "-c", entry]
     return head.run(*command, **environment(tmp_path, head.name))
 
 
@@ -127,14 +130,14 @@ def test_a_run_outlives_its_nodes_and_its_head(cluster: Network, tmp_path: Path)
     wait_for(lambda: takes_jobs(head, tmp_path, 3), f"a cluster of three\n{head.log()}")
 
     running = submit(head, tmp_path, 1)
-    wait_for(lambda: asked(tmp_path) > QUESTIONS // 8, "work under way")
+    wait_for(lambda: asked(tmp_path) > QUESTIONS // 8, "work under way", running)
     first.kill()
     start_worker(first, head, tmp_path)
     before = asked(tmp_path)
-    wait_for(lambda: asked(tmp_path) > before + QUESTIONS // 8, "work after a host lost its power")
+    wait_for(lambda: asked(tmp_path) > before + QUESTIONS // 8, "work after a host lost its power", running)
     second.link("down")
     before = asked(tmp_path)
-    wait_for(lambda: asked(tmp_path) > before + QUESTIONS // 8, "work after a host was cut off")
+    wait_for(lambda: asked(tmp_path) > before + QUESTIONS // 8, "work after a host was cut off", running)
     second.kill()
     second.link("up")
     start_worker(second, head, tmp_path)
