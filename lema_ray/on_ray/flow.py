@@ -90,6 +90,16 @@ class Flow:
             raise ConfigError("train.base: name the model to fine-tune; no student of this run is a vLLM model")
         return base
 
+    def check_cluster(self) -> None:
+        """Join or start the cluster, and fail before any work when it cannot hold a stage that is to be done."""
+        from lema_ray.on_ray.cluster import check_plan, connect, stages
+
+        pending = {stage: pools for stage, pools in stages(self.config).items() if self.run.stage(stage) is None}
+        if pending:
+            connect(self.config)
+        for stage, pools in pending.items():
+            check_plan(stage, pools)
+
     def questions(self) -> dict[str, Any]:
         """Read, check and write the questions (or the attempts to import)."""
         from dataclasses import asdict
@@ -246,6 +256,7 @@ def run_all(config: RunConfig, redo_changed: bool = False) -> str:
     runs, said = [], []
     for each in rounds:
         flow = Flow(each, redo_changed)
+        flow.check_cluster()
         flow.questions()
         flow.collect()
         flow.build()
@@ -265,7 +276,7 @@ def launched_config(config: RunConfig, run: RunFolder, stack: ExitStack) -> RunC
     from lema_ray.engines.launch import launched
 
     # A server writes its log with plain files; a run on object storage keeps it beside the driver.
-    logs = Path(tempfile.mkdtemp(prefix="lema-")) if "://" in run.root else Path(run.root, "logs")
+    logs = Path(tempfile.mkdtemp(prefix="lema-")) if run.in_bucket else Path(run.root, "logs")
     logs.mkdir(parents=True, exist_ok=True)
 
     def start(engine: Any, name: str) -> Any:

@@ -23,9 +23,10 @@ from lema_ray.engines import Engine, EngineUnavailable, Generate, open_engine
 from lema_ray.engines.replay import PaidEngine
 from lema_ray.errors import LemaError
 from lema_ray.grading import GradingPool
+from lema_ray.on_ray import metrics
 from lema_ray.on_ray.deaths import MOST_DEATHS, last_words, own_log
 from lema_ray.on_ray.limiter import shared_leases
-from lema_ray.on_ray.progress import Counted, report
+from lema_ray.on_ray.progress import report
 from lema_ray.records import Dropped, GradedAttempt, GradedQuestion
 from lema_ray.spending.paid import PaidLog
 from lema_ray.spending.paid_index import PaidIndex, read_index
@@ -108,7 +109,7 @@ class EnginePool:
             # Ray Data keeps the text of an actor's error but not the error: the driver asks for it here.
             await progress.fail.remote(error)
             raise
-        report(progress, stage, Counted.between(before, after))
+        report(progress, stage, before, after)
         return to_rows(after)
 
     async def _answered(self, rows: list[GradedQuestion]) -> list[GradedQuestion]:
@@ -160,6 +161,7 @@ class EnginePool:
         stage, progress = self._report
         while True:
             await asyncio.sleep(WATCH_S)
+            metrics.put("lema_queue_rows", len(self._since), stage=stage)
             late = [row for row, since in self._since.items() if time.monotonic() - since > STALLED_S]
             told = describe_stall(late, _this_actor(), waiting_for(self._engine))
             progress.stalled.remote(stage, f"{os.getpid()}", told if late else None)
@@ -203,7 +205,7 @@ class GradePool:
         before = from_rows(batch)
         after = grade_questions(before, self._pool)
         stage, progress = self._report
-        report(progress, stage, Counted.between(before, after))
+        report(progress, stage, before, after)
         return to_rows(after)
 
 

@@ -70,7 +70,7 @@ def _train(plan: Plan, base: str, arm: str) -> None:
     if rows is None:
         raise TrainingFailed(f"{run.uri('examples', arm)}: no row to train on")
     with tempfile.TemporaryDirectory() as scratch, _resumed(arm) as checkpoint:
-        local = "://" not in run.root
+        local = not run.in_bucket
         output = run.uri("models", f"{arm}.part") if local else f"{scratch}/model"
         shutil.rmtree(output, ignore_errors=rank != 0 or not os.path.exists(output))
         job = TrainJob(
@@ -140,7 +140,7 @@ def _publish(run: RunFolder, arm: str, folder: str, history: list[dict[str, floa
     from pyarrow import fs
 
     run.remove("models", arm)
-    if "://" in run.root:
+    if run.in_bucket:
         fs.copy_files(folder, run.uri("models", arm))
     else:
         Path(folder).rename(run.uri("models", arm))

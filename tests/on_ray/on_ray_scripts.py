@@ -18,6 +18,11 @@ def guess(messages: Sequence[Message], sampling: Sampling) -> str:
     return "Step 1: I guess it is 7 + 1 = 8.\nThe answer is 8."
 
 
+def err(messages: Sequence[Message], sampling: Sampling) -> str:
+    """A student who is always wrong: no question of these tests is about so much."""
+    return "Step 1: I guess it is 98765 + 1 = 98766.\nThe answer is 98766."
+
+
 def teach(messages: Sequence[Message], sampling: Sampling) -> str:
     """The rule-based teacher, without its server."""
     return reply(messages)
