@@ -1,4 +1,4 @@
-"""One JSON line per request: who, what, how long, how much; neither prompts nor keys. Written by the HTTP application."""
+"""One JSON line per request: who, what, how long, how much; neither prompts nor keys. Written by `service`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,9 @@ class AccessLog:
     """Appends lines to a file that replicas may share, or to standard error."""
 
     def __init__(self, path: str | None) -> None:
-        self._file = sys.stderr.fileno() if path is None else os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self._file = (
+            sys.stderr.fileno() if path is None else os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        )
 
     def write(self, fields: dict[str, Any]) -> None:
         """One line, in one write, so that lines of several replicas do not mix."""

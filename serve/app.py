@@ -7,11 +7,14 @@ again and again.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
+import ray
 from ray import serve
 from ray.serve import Application
 
+from lema_ray.config import ConfigError
 from serve.checks import check_config, model_name, model_path
 from serve.config import ServeConfig, parse_serve_config
 from serve.replica import DeskDeployment, Replica
@@ -22,10 +25,22 @@ QUEUED = 256
 RETRY_AFTER_S = 2
 
 
+def check_cluster(configs: Iterable[ServeConfig]) -> None:
+    """Raise `ConfigError` when the cluster cannot hold the replicas: they would wait for ever."""
+    have = ray.cluster_resources()
+    wanted = [(_fewest(config), config) for config in configs]
+    for kind, per_replica in (("CPU", lambda c: c.cpus), ("GPU", _gpus)):
+        needed = sum(replicas * per_replica(config) for replicas, config in wanted)
+        if needed > have.get(kind, 0):
+            raise ConfigError(f"the replicas need {needed:g} {kind}s and the cluster has {have.get(kind, 0):g}")
+
+
 def build(args: dict[str, Any]) -> Application:
     """The application of one served model. Raises `LemaError` for what cannot be served."""
     config = parse_serve_config(args)
     check_config(config)
+    if ray.is_initialized():
+        check_cluster([config])
     path = model_path(config)
     # Keys and lists only: what is bound is pickled, and replicas check it again.
     arguments = [config.model_dump(mode="json"), path, model_name(config, path)]
@@ -41,6 +56,18 @@ def _shares(config: ServeConfig) -> bool:
 
 def _several(config: ServeConfig) -> bool:
     return config.replicas > 1 or config.autoscaling is not None
+
+
+def _fewest(config: ServeConfig) -> int:
+    return config.autoscaling.min_replicas if config.autoscaling else config.replicas
+
+
+def _gpus(config: ServeConfig) -> float:
+    """GPUs of a replica: as many as the model is spread over, where there are any; on a CPU machine none."""
+    if config.gpus is not None:
+        return config.gpus
+    has_any = ray.is_initialized() and ray.cluster_resources().get("GPU", 0) > 0
+    return float(config.spec.tensor_parallel_size) if has_any else 0.0
 
 
 def _desk(config: ServeConfig) -> Any:
@@ -64,7 +91,7 @@ def _options(config: ServeConfig) -> dict[str, Any]:
         "graceful_shutdown_wait_loop_s": 0.5,
         # A new version is up before the old one goes, also of a single replica.
         "max_surge_percent": 100,
-        "ray_actor_options": {"num_cpus": config.cpus, "num_gpus": config.gpus or 0},
+        "ray_actor_options": {"num_cpus": config.cpus, "num_gpus": _gpus(config)},
     }
     if config.autoscaling is None:
         return options | {"num_replicas": config.replicas}

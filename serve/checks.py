@@ -1,4 +1,4 @@
-"""What can be said about a served model before anything is started: one clear line each. Called by `app` and the CLI."""
+"""What can be said about a served model before anything is started: a clear line each. Called by `app` and `start`."""
 
 from __future__ import annotations
 

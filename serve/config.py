@@ -1,6 +1,7 @@
 """What one served model is told: the arguments of `serve.app:build`, strict about their keys.
 
-`lema serve` fills it from its options, `serve run` from `key=value` (dots reach into sections), `serve deploy` from YAML.
+`lema serve` fills it from its options, `serve run` from `key=value` (dots reach into sections), `serve deploy` from
+YAML.
 """
 
 from __future__ import annotations
@@ -62,6 +63,14 @@ class SelfCorrectionConfig(Section):
     max_samples: int = Field(16, ge=2)
     reviser: EngineSpec | None = Field(None, description="another model for revisions; default: the served one")
     adviser: EngineSpec | None = Field(None, description="another model that is asked about solutions")
+
+    @field_validator("default", mode="before")
+    @classmethod
+    def _off_is_a_word(cls, given: Any) -> Any:
+        # YAML reads a bare `off` as false.
+        if isinstance(given, dict) and given.get("policy") is False:
+            return given | {"policy": "off"}
+        return "off" if given is False else given
 
     @model_validator(mode="after")
     def _default_is_allowed(self) -> SelfCorrectionConfig:

@@ -58,7 +58,9 @@ def add_key(path: str | Path, name: str, limits: KeyLimits) -> str:
     if any(key.name == name for key in keys):
         raise ConfigError(f"{path}: there is a key named {name!r} already; revoke it first")
     secret = "lema-" + secrets.token_urlsafe(32)
-    key = Key(name=name, sha256=_hash(secret), created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **_set(limits))
+    key = Key(
+        name=name, sha256=_hash(secret), created=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), **_set(limits)
+    )
     _write(Path(path), [*keys, key])
     return secret
 

@@ -55,7 +55,9 @@ class Windows:
         if requests is not None and len(window.entries) >= requests:
             return Refused("requests per minute", requests, self._free(window, now, requests=1))
         if tokens is not None and window.tokens + estimate > tokens:
-            return Refused("tokens per minute", tokens, self._free(window, now, tokens=window.tokens + estimate - tokens))
+            return Refused(
+                "tokens per minute", tokens, self._free(window, now, tokens=window.tokens + estimate - tokens)
+            )
         self._next += 1
         entry = _Entry(now, estimate, now + lasts_s)
         window.entries.append(entry)

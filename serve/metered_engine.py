@@ -15,7 +15,7 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from serve.spending import SPENT
 
 
-class MeteredEngine(AsyncLLM):
+class MeteredEngine(AsyncLLM):  # type: ignore[misc]
     """`AsyncLLM` whose `generate` adds to the `Spent` of the request that it serves."""
 
     prompt_cap: int | None = None

@@ -14,7 +14,9 @@ _SECONDS = (0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 15, 30, 60, 120, 300)
 
 REQUESTS = Counter("lema_requests", "Requests that were answered or refused", (*_BY, "status"))
 SECONDS = Histogram("lema_request_seconds", "From the request to the end of its answer", _BY, buckets=_SECONDS)
-FIRST_SECONDS = Histogram("lema_first_byte_seconds", "From the request to the first byte of its answer", _BY, buckets=_SECONDS)
+FIRST_SECONDS = Histogram(
+    "lema_first_byte_seconds", "From the request to the first byte of its answer", _BY, buckets=_SECONDS
+)
 PROMPT_TOKENS = Counter("lema_prompt_tokens", "Prompt tokens over all generations of requests", _BY)
 COMPLETION_TOKENS = Counter("lema_completion_tokens", "New tokens over all generations of requests", _BY)
 LEFT = Counter("lema_clients_left", "Requests whose client went away before the end", _BY)

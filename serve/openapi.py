@@ -1,4 +1,4 @@
-"""The OpenAPI document of the endpoint, from the same models that requests are checked with. Served as /openapi.json."""
+"""The OpenAPI document of the endpoint, from the same models that check requests. Served as /openapi.json."""
 
 from __future__ import annotations
 

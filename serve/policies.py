@@ -9,8 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator, Sequence
-from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
 from pydantic import ValidationError
@@ -18,14 +17,16 @@ from pydantic import ValidationError
 from lema_ray.config import Policy, PolicyName
 from lema_ray.engines import EngineUnavailable, RequestRefused
 from lema_ray.records import Completion, Message, Sampling, Trace
-from lema_ray.self_correction.events import Event, content, event_json
+from lema_ray.self_correction.events import Event, content, event_json, story
 from lema_ray.self_correction.models import Models
 from lema_ray.self_correction.policies import correct_itself
 from lema_ray.self_correction.problem import from_messages
 from lema_ray.self_correction.streams import Streaming
 from serve.backend import Answer, Backend
+from serve.closing import closing
 from serve.config import SelfCorrectionConfig
 from serve.errors import ApiError, bad_request, unavailable
+from serve.openai_form import message_text, role_of, usage_of
 from serve.requests import ChatBody
 from serve.service import Service
 from serve.visit import Visit
@@ -64,24 +65,26 @@ async def answer_with_policy(choice: Choice, service: Service, visit: Visit) -> 
     first = await anext(events)
     if choice.body.stream:
         return _stream(choice, first, events, visit)
-    async with aclosing(events):
-        async for first in events:
-            pass
-    assert isinstance(first, Trace)
-    return _whole(choice, first, visit)
+    last = first
+    async with closing(events):
+        async for event in events:
+            last = event
+    assert isinstance(last, Trace)
+    return _whole(choice, last, visit)
 
 
 async def _events(choice: Choice, service: Service, visit: Visit) -> AsyncIterator[Event]:
     """The policy's events; a failure of the engine, or a first request that is refused, is an `ApiError`."""
     assert choice.policy is not None
     problem = from_messages(_messages(choice.body))
-    models = Models(_streaming(service.backend, choice.model), **service.advisers)
+    reviser, adviser = service.advisers.get("reviser"), service.advisers.get("adviser")
+    models = Models(_streaming(service.backend, choice.model), reviser, adviser)
     corrected = correct_itself(choice.policy, problem, _sampling(choice.body, service), models)
     try:
-        async with aclosing(corrected) as events:
+        async with closing(corrected) as events:
             async for event in events:
                 if isinstance(event, Trace):
-                    visit.trace = trace_json(event)
+                    visit.trace = asdict(event)
                     if event.stop_reason == "refused" and not event.text:
                         raise bad_request(event.refusal or "the request was refused", "messages")
                 yield event
@@ -94,7 +97,7 @@ def _streaming(backend: Backend, model: str) -> Streaming:
 
     async def stream(messages: Sequence[Message], sampling: Sampling) -> AsyncIterator[str | Completion]:
         try:
-            async with aclosing(backend.stream(model, messages, sampling)) as pieces:
+            async with closing(backend.stream(model, messages, sampling)) as pieces:
                 async for piece in pieces:
                     yield piece
         except ApiError as error:
@@ -114,7 +117,7 @@ async def _stream(choice: Choice, first: Event, rest: AsyncIterator[Event], visi
     yield _chunk(head, {"role": "assistant", "content": ""})
     trace = None
     try:
-        async with aclosing(rest):
+        async with closing(rest):
             yield _event_chunk(head, choice.policy, first)
             async for event in rest:
                 if isinstance(event, Trace):
@@ -174,7 +177,9 @@ def _asked(body: ChatBody, suffix: str | None) -> dict[str, Any]:
     else:
         asked = {} if field is None else field.model_dump(exclude_unset=True, by_alias=True)
     if suffix is not None and asked.get("policy", suffix) != suffix:
-        raise bad_request(f"the model's suffix asks for {suffix} and the field for {asked['policy']}", "self_correction")
+        raise bad_request(
+            f"the model's suffix asks for {suffix} and the field for {asked['policy']}", "self_correction"
+        )
     return asked if suffix is None else {**asked, "policy": suffix}
 
 
@@ -206,19 +211,11 @@ def _check_possible(body: ChatBody, policy: Policy) -> None:
 
 
 def _messages(body: ChatBody) -> list[Message]:
-    return [Message(_role(message.role), _text(message.content)) for message in body.messages]
+    return [Message(role_of(message.role), message_text(message.content)) for message in body.messages]
 
 
 def _question(body: ChatBody) -> str:
-    return next((_text(message.content) for message in reversed(body.messages) if message.role == "user"), "")
-
-
-def _role(role: str) -> Any:
-    return {"developer": "system", "tool": "user"}.get(role, role)
-
-
-def _text(content: Any) -> str:
-    return "".join(part.text for part in content) if isinstance(content, list) else content or ""
+    return next((message_text(message.content) for message in reversed(body.messages) if message.role == "user"), "")
 
 
 def _sampling(body: ChatBody, service: Service) -> Sampling:

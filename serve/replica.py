@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import Any
 
 from ray import serve
 
+from lema_ray.engines import open_engine
 from lema_ray.models import check_model
+from lema_ray.self_correction.streams import Streaming, streamed
 from serve.access_log import AccessLog
 from serve.backend import Backend
 from serve.config import ServeConfig
 from serve.desk import Desk, LocalDesk, RemoteDesk, SharedDesk
+from serve.errors import ApiError
 from serve.gate import Gate
 from serve.keys import KeyRing
 from serve.openai_api import make_app
@@ -29,7 +33,7 @@ class DeskDeployment(Desk):
 class Replica:
     """The engine and the HTTP application in one process, so that a request takes one hop from the proxy."""
 
-    async def __init__(self, raw: dict[str, Any], path: str, name: str, desk: Any = None) -> None:
+    async def __init__(self, raw: dict[str, Any], path: str, name: str, desk: Any = None) -> None:  # type: ignore[misc]
         config = ServeConfig.model_validate(raw)
         check_model(path)
         shared: SharedDesk = LocalDesk(_local_desk(config)) if desk is None else RemoteDesk(desk)
@@ -40,6 +44,7 @@ class Replica:
             desk=shared,
             keys=KeyRing(config.keys) if config.keys else None,
             access_log=AccessLog(config.access_log),
+            advisers=await _open_advisers(config),
             replica=serve.get_replica_context().replica_id.unique_id,
         )
         await self._backend.start()
@@ -56,11 +61,9 @@ class Replica:
 
     async def _report(self) -> None:
         while True:
-            try:
+            # A desk that is being replaced gets the next report.
+            with suppress(ApiError):
                 await self._service.desk.report(self._service.replica, own_metrics())
-            except Exception:
-                # A desk that is being replaced; the next report is soon.
-                pass
             await asyncio.sleep(REPORT_EVERY_S)
 
     async def __del__(self) -> None:
@@ -69,6 +72,17 @@ class Replica:
 
 def _local_desk(config: ServeConfig) -> Desk:
     return Desk(config.feedback.remembered if config.feedback else 0)
+
+
+async def _open_advisers(config: ServeConfig) -> dict[str, Streaming]:
+    """Other models that take part in corrections."""
+    opened = {}
+    for role in ("reviser", "adviser"):
+        if spec := getattr(config.self_correction, role):
+            engine = open_engine(spec)
+            await engine.start()
+            opened[role] = streamed(engine)
+    return opened
 
 
 def _open_backend(config: ServeConfig, path: str, name: str) -> Backend:

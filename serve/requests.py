@@ -213,4 +213,13 @@ def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
 
 
-__all__ = ["ApiError", "ChatBody", "CompletionBody", "FeedbackBody", "SelfCorrection", "check_caps", "parse_body", "read_json"]
+__all__ = [
+    "ApiError",
+    "ChatBody",
+    "CompletionBody",
+    "FeedbackBody",
+    "SelfCorrection",
+    "check_caps",
+    "parse_body",
+    "read_json",
+]

@@ -15,9 +15,10 @@ from typing import Any
 from lema_ray.config import ScriptedSpec
 from lema_ray.engines import RequestRefused
 from lema_ray.engines.scripted import ScriptedEngine
-from lema_ray.records import Completion, Message, Sampling, Trace
+from lema_ray.records import Completion, Message, Sampling
 from serve.backend import Answer
 from serve.errors import ApiError, bad_request
+from serve.openai_form import message_text, role_of, usage_of
 from serve.requests import ChatBody, CompletionBody
 from serve.spending import SPENT
 
@@ -49,7 +50,7 @@ class ScriptedBackend:
 
     async def chat(self, body: ChatBody, request_id: str) -> Answer:
         """An answer to the messages."""
-        messages = [Message(_role(message.role), _text(message.content)) for message in body.messages]
+        messages = [Message(role_of(message.role), message_text(message.content)) for message in body.messages]
         return await self._answer(body, messages, f"chatcmpl-{request_id}", "chat.completion")
 
     async def completion(self, body: CompletionBody, request_id: str) -> Answer:
@@ -116,21 +117,7 @@ async def _events(
 
 
 def _choice(kind: str, reply: Completion) -> dict[str, Any]:
-    said = {"message": {"role": "assistant", "content": reply.text}} if kind == "chat.completion" else {"text": reply.text}
+    said = (
+        {"message": {"role": "assistant", "content": reply.text}} if kind == "chat.completion" else {"text": reply.text}
+    )
     return {"index": 0, "finish_reason": reply.finish_reason, "logprobs": None, **said}
-
-
-def usage_of(used: Completion | Trace) -> dict[str, int]:
-    """OpenAI's `usage` of a completion or of all that a trace spent."""
-    total = used.prompt_tokens + used.completion_tokens
-    return {"prompt_tokens": used.prompt_tokens, "completion_tokens": used.completion_tokens, "total_tokens": total}
-
-
-def _role(role: str) -> Any:
-    return {"developer": "system", "tool": "user"}.get(role, role)
-
-
-def _text(content: Any) -> str:
-    if isinstance(content, list):
-        return "".join(part.text for part in content)
-    return content or ""

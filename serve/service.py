@@ -108,16 +108,22 @@ class Service:
             self.desk.remember(visit.id, self._answer(visit))
 
     def _answer(self, visit: Visit) -> dict[str, Any]:
-        trace = visit.trace or {}
         return {
             "request_id": visit.id,
             "key": visit.key_name,
             "model": visit.model,
             "policy": visit.policy,
             "question": visit.question,
-            "solution": trace.get("text") or visit.spent.text,
+            "solution": _solution(visit),
             "trace": visit.trace,
         }
+
+
+def _solution(visit: Visit) -> str:
+    trace = visit.trace
+    if trace is None or not trace["drafts"]:
+        return visit.spent.text
+    return str(trace["drafts"][trace["final_draft"]]["text"])
 
 
 def visit_of(request: Request) -> Visit:

@@ -1,4 +1,4 @@
-"""One HTTP request from its first byte to its last: made by `gate`, filled in by the routes, written down at its end."""
+"""One HTTP request from its first byte to its last: made by `gate`, filled in by routes, written down at its end."""
 
 from __future__ import annotations
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-from argparse import Namespace
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
 from types import SimpleNamespace
@@ -120,7 +119,7 @@ class VLLMBackend:
             raise _api_error(rendered)
         return request, rendered[1][0]
 
-    def _arguments(self) -> Namespace:
+    def _arguments(self) -> Any:
         """`vllm serve`'s arguments: its defaults, then ours, then the config's `engine_args`."""
         from vllm.entrypoints.launchers.cli_args import make_arg_parser
         from vllm.entrypoints.openai.models.protocol import LoRAModulePath
@@ -131,6 +130,9 @@ class VLLMBackend:
         spec, on_cpu = self._config.spec, bool(current_platform.is_cpu())
         ours: dict[str, Any] = {"disable_log_stats": False, "served_model_name": [self.name]}
         if on_cpu:
+            # The model runs eagerly there; what torch would still compile, at first use, are parts of the sampler, and
+            # all requests would wait half a minute for them. The engine's process inherits this.
+            os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
             # A worker process of its own would import everything once more.
             ours["distributed_executor_backend"] = "uni"
         if self._config.adapters:
@@ -158,7 +160,7 @@ class VLLMBackend:
             raise _refusal(error) from error
 
     async def _first_answer(self) -> None:
-        """The proof that the model answers. It asks for what vLLM compiles at first use, so that no user waits for it."""
+        """The proof that the model answers. It asks for what vLLM compiles at first use: no user waits for that."""
         message = {"role": "user", "content": FIRST_QUESTION}
         body = ChatBody.model_validate(
             {"messages": [message], "max_tokens": 4, "seed": 1, "logprobs": True, "top_logprobs": 1}
@@ -168,7 +170,7 @@ class VLLMBackend:
             raise LemaError(f"{self.name}: the model was loaded and does not answer")
 
 
-def _build_engine(arguments: Namespace, prompt_cap: int | None) -> Any:
+def _build_engine(arguments: Any, prompt_cap: int | None) -> Any:
     os.environ["VLLM_ENABLE_V1_MULTIPROCESSING"] = "1"
     from vllm.engine.arg_utils import AsyncEngineArgs
     from vllm.usage.usage_lib import UsageContext
@@ -184,7 +186,7 @@ def _build_engine(arguments: Namespace, prompt_cap: int | None) -> Any:
     return engine
 
 
-async def _serving_state(engine: Any, arguments: Namespace) -> Any:
+async def _serving_state(engine: Any, arguments: Any) -> Any:
     from starlette.datastructures import State
     from vllm.entrypoints.launchers.api_server.app_state import init_app_state
 
