@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from lema_ray.grading import grade
-from lema_ray.records import Analysis, Attempt, Draft, GradedAttempt, GradedQuestion, Question, Trace, Verdict
+from lema_ray.records import Attempt, Draft, GradedAttempt, GradedQuestion, Question, Trace, Verdict
 from lema_ray.self_correction.answers import answer_of, first_answer, tokens_after
 from lema_ray.self_correction.doubts import find_doubts
 from lema_ray.statistics import proportion_interval
-from lema_ray.steps import split_steps
+from lema_ray.steps import split_steps, step_span
 
 Before = Callable[[GradedQuestion, Attempt, Trace], Verdict]
 """A judge of what stands before the first doubt: was it right so far?"""
@@ -58,11 +58,8 @@ def analysed_before(graded: GradedQuestion, attempt: Attempt, traced: Trace) -> 
     found = next((a for a in graded.analyses if a.attempt_id == attempt.id), None)
     if found is None or not traced.doubts:
         return stated_before(graded, attempt, traced)
-    return "wrong" if _start_of(attempt, found) < len(traced.before) else "right"
-
-
-def _start_of(attempt: Attempt, found: Analysis) -> int:
-    return sum(map(len, split_steps(attempt.text)[: found.wrong_step]))
+    start, _ = step_span(split_steps(attempt.text), found.wrong_step)
+    return "wrong" if start < len(traced.before) else "right"
 
 
 @dataclass(slots=True)

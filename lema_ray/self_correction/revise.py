@@ -6,7 +6,7 @@ to answer. Used alone, and by `verify` and `vote` once they doubt.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 
 from lema_ray.recipes.lema import learn_prompt
 from lema_ray.recipes.recipe import Rejected
@@ -15,10 +15,10 @@ from lema_ray.self_correction.answering import Answering, Ended
 from lema_ray.self_correction.correction_reader import CorrectionReader
 from lema_ray.self_correction.events import Began, Event, Piece
 from lema_ray.self_correction.spontaneous import off
-from lema_ray.steps import split_steps
+from lema_ray.steps import split_steps, step_span
 
 
-async def revise(run: Answering) -> AsyncIterator[Event]:
+async def revise(run: Answering) -> AsyncGenerator[Event, None]:
     """A draft, then one correction after the other, until two have the same answer or the bound is reached."""
     async for event in off(run):
         yield event
@@ -32,7 +32,7 @@ async def revise(run: Answering) -> AsyncIterator[Event]:
             return
 
 
-async def correct(run: Answering, number: int) -> AsyncIterator[Event]:
+async def correct(run: Answering, number: int) -> AsyncGenerator[Event, None]:
     """One correction of a draft: the doubt, then the revision step by step. A reply that calls it right ends there.
 
     Raises `Ended`, also with `unreadable_reply`.
@@ -78,8 +78,6 @@ async def _read(run: Answering, solution: str, reader: CorrectionReader) -> Asyn
 
 def _doubt(number: int, reader: CorrectionReader, solution: str) -> Doubt:
     """The doubt about the step that a correction calls wrong; about the whole text where there are no steps."""
-    start, stop = 0, len(solution)
-    if reader.wrong_step is not None:
-        start = sum(map(len, reader.steps[: reader.wrong_step]))
-        stop = start + len(reader.steps[reader.wrong_step].rstrip())
-    return Doubt(start, stop, "judged", number, reader.wrong_step, reader.explanation, "model")
+    wrong = reader.wrong_step
+    span = (0, len(solution)) if wrong is None else step_span(reader.steps, wrong)
+    return Doubt(*span, "judged", number, wrong, reader.explanation, "model")

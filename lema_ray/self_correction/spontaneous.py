@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 
 from lema_ray.self_correction.answering import Answering, Ended
 from lema_ray.self_correction.doubts import DoubtFinder
 from lema_ray.self_correction.events import Event, Piece
 
 
-async def off(run: Answering) -> AsyncIterator[Event]:
+async def off(run: Answering) -> AsyncGenerator[Event, None]:
     """The first draft is the answer."""
     async for event in run.write("draft", run.models.solver, run.problem.messages, run.sampling):
         yield event
 
 
-async def spontaneous(run: Answering) -> AsyncIterator[Event]:
+async def spontaneous(run: Answering) -> AsyncGenerator[Event, None]:
     """The model corrects itself, or not, within its one solution; ends with `doubted` when it doubted."""
     finder, ended = DoubtFinder(), None
     try:

@@ -3,85 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 import pytest
+from stories import (
+    CORRECTION,
+    CRITIQUE,
+    DOUBTING,
+    QUESTION,
+    RIGHT,
+    SAMPLING,
+    WRONG,
+    adds_up,
+    model,
+    run,
+    solver,
+    trace_of,
+)
 
 from lema_ray.attempts import solve_prompt
 from lema_ray.config import Policy
-from lema_ray.engines import EngineUnavailable, RequestRefused
+from lema_ray.engines import EngineUnavailable, Generate, RequestRefused
 from lema_ray.recipes.lema import LEARN
-from lema_ray.records import Completion, Message, Question, Sampling, Trace
-from lema_ray.self_correction.events import Began, Event, Piece, content, event_json
+from lema_ray.records import Completion, Message, Sampling
+from lema_ray.self_correction.events import Piece, content
 from lema_ray.self_correction.models import Models
 from lema_ray.self_correction.policies import correct_itself
 from lema_ray.self_correction.problem import from_messages, from_question
-from lema_ray.self_correction.streams import Streaming
-
-QUESTION = Question("q", "Ann has 12 apples, eats 2 and buys 5. How many has she?", "15", "t")
-WRONG = "Step 1: 12 - 2 = 10\nStep 2: 10 + 5 = 14\nThe answer is 14."
-RIGHT = "Step 1: 12 - 2 = 10\nStep 2: 10 + 5 = 15\nThe answer is 15."
-CORRECTION = (
-    "Incorrect Step: Step 2\nExplanation: 10 + 5 is 15.\nCorrect Solution:\n...\nStep 2: 10 + 5 = 15\nThe answer is 15."
-)
-DOUBTING = "12 - 2 = 10\n10 + 5 = 14\nThe answer is 14.\nWait, that is wrong.\n10 + 5 = 15\nThe answer is 15."
-SAMPLING = Sampling(temperature=0.0, max_tokens=200)
-
-Says = Callable[[str, int], str | Exception]
-
-
-def model(says: Says | str, size: int = 3) -> Streaming:
-    """A model that says what a function of the last message and the number of the request says, in small pieces."""
-    asked = iter(range(10_000))
-
-    async def stream(messages: Sequence[Message], sampling: Sampling) -> AsyncIterator[str | Completion]:
-        text = says if isinstance(says, str) else says(messages[-1].content, next(asked))
-        if isinstance(text, Exception):
-            raise text
-        for at in range(0, len(text), size):
-            await asyncio.sleep(0)
-            yield text[at : at + size]
-        yield Completion(text, "stop", "m", sum(len(m.content) for m in messages), len(text))
-
-    return stream
-
-
-def solver(draft: str, correction: str = CORRECTION) -> Streaming:
-    """Solves in one way, and corrects in another when it is asked to."""
-    return model(lambda asked, _: correction if asked.endswith(LEARN) else draft)
-
-
-def run(policy: Policy | str, models: Models, sampling: Sampling = SAMPLING) -> list[Event]:
-    """All events of an answer to the question."""
-
-    async def collected() -> list[Event]:
-        settings = Policy.model_validate(policy) if isinstance(policy, str) else policy
-        return [event async for event in correct_itself(settings, from_question(QUESTION), sampling, models)]
-
-    return asyncio.run(collected())
-
-
-def trace_of(events: list[Event]) -> Trace:
-    assert isinstance(events[-1], Trace)
-    return events[-1]
-
-
-def adds_up(events: list[Event]) -> Trace:
-    """The promises of every policy on every reply."""
-    trace = trace_of(events)
-    assert sum(isinstance(e, Trace) for e in events) == 1
-    for number, draft in enumerate(trace.drafts):
-        assert "".join(e.text for e in events if isinstance(e, Piece) and e.draft == number) == draft.text
-        assert [e.kind for e in events if isinstance(e, Began) and e.draft == number] == [draft.kind]
-    found = [e for e in events if event_json(e)["event"] == "doubt"]
-    assert sorted(found, key=lambda d: (d.draft, d.start)) == list(trace.doubts)
-    for doubt in trace.doubts:
-        assert 0 <= doubt.start <= doubt.stop <= len(trace.drafts[doubt.draft].text)
-    assert trace.first_answer == trace.final_answer or trace.doubts, "no answer changes without a doubt"
-    assert trace.revisions == sum(d.kind == "revision" for d in trace.drafts)
-    assert 0 <= trace.extra_tokens <= trace.prompt_tokens + trace.completion_tokens
-    return trace
 
 
 def test_off_is_one_generation() -> None:
@@ -220,10 +169,115 @@ def test_a_client_that_leaves_ends_the_request_at_once() -> None:
         events = correct_itself(Policy.model_validate("off"), from_question(QUESTION), SAMPLING, Models(endless))
         for _ in range(3):
             await anext(events)
-        await events.aclose()  # type: ignore[attr-defined]
+        await events.aclose()
         return list(closed)
 
     assert asyncio.run(leave()) == [True]
+
+
+def critic_and(draft: str, critique: str, revised: str = RIGHT) -> Models:
+    """A solver that writes `revised` once it is shown a critique, and an adviser with that critique."""
+    return Models(
+        model(lambda asked, _: revised if asked.startswith("Somebody") else draft), adviser=model(lambda *_: critique)
+    )
+
+
+def test_critique_names_the_step_and_the_solver_writes_again() -> None:
+    trace = adds_up(run("critique", critic_and(WRONG, CRITIQUE)))
+    assert (trace.final_answer, trace.revisions, trace.stop_reason) == ("15", 1, "max_revisions")
+    (doubt,) = trace.doubts
+    assert (doubt.step, doubt.by, doubt.reason) == (1, "critic", "10 + 5 is 15.") and trace.requests == 3
+
+
+@pytest.mark.parametrize(
+    ("critique", "reason"),
+    [
+        ("Step 1: right\nFinal answer: right", "no_doubt"),
+        ("Step 1: wrong - no.\nFinal answer: right", "unreadable_reply"),
+        ("I like it.", "unreadable_reply"),
+    ],
+)
+def test_a_critic_that_is_content_or_contradicts_itself_changes_nothing(critique: str, reason: str) -> None:
+    trace = adds_up(run("critique", critic_and(WRONG, critique)))
+    assert (trace.stop_reason, trace.text, trace.revisions) == (reason, WRONG, 0)
+
+
+def test_the_gates_of_critique() -> None:
+    async def by_reference(solution: str) -> bool:
+        return solution.endswith("15.")
+
+    content_critic = "Step 1: right\nFinal answer: right"
+    always = run(Policy(policy="critique", gate="always"), critic_and(WRONG, content_critic))
+    assert adds_up(always).final_answer == "15"
+    for draft, requests in ((WRONG, 3), (RIGHT, 1)):
+        models = replace(critic_and(draft, content_critic), oracle=by_reference)
+        assert adds_up(run("critique", models)).requests == requests, "the oracle spares right drafts the critic"
+
+
+def test_rounds_of_critique_end_when_the_critic_is_content() -> None:
+    says = iter([CRITIQUE, "Step 1: right\nFinal answer: right"])
+    models = replace(critic_and(WRONG, ""), adviser=model(lambda *_: next(says)))
+    trace = adds_up(run(Policy(policy="critique", max_revisions=4), models))
+    assert (trace.revisions, trace.stop_reason) == (1, "no_doubt")
+
+
+@pytest.mark.parametrize(
+    ("says", "threshold", "answer", "reason"),
+    [
+        ("Hmm. Wrong: 83", 0.5, "15", "max_revisions"),
+        ("Wrong: 83%", 0.9, "14", "below_threshold"),
+        ("**Wrong:** 0.83", 0.8, "15", "max_revisions"),
+        ("no idea", 0.5, "14", "unreadable_reply"),
+    ],
+)
+def test_verify_revises_from_the_threshold_on(says: str, threshold: float, answer: str, reason: str) -> None:
+    models = replace(Models(solver(WRONG)), adviser=model(lambda *_: says))
+    trace = adds_up(run(Policy(policy="verify", threshold=threshold), models))
+    assert (trace.final_answer, trace.stop_reason) == (answer, reason)
+    assert trace.probability_wrong == (None if reason == "unreadable_reply" else 0.83)
+
+
+def test_a_verifier_of_ones_own_is_asked() -> None:
+    class Longer:
+        async def __call__(self, question: str, solution: str, ask: Generate) -> float:
+            return 1.0 if "14" in solution and "Ann" in question else 0.0
+
+    trace = adds_up(run(Policy(policy="verify", max_revisions=3), replace(Models(solver(WRONG)), verifier=Longer())))
+    assert (trace.final_answer, trace.revisions, trace.stop_reason) == ("15", 1, "below_threshold")
+    assert trace.probability_wrong == 0.0 and [d.by for d in trace.doubts] == ["verifier", "model"]
+
+
+def voting(*drafts: str) -> Models:
+    return Models(model(lambda asked, k: CORRECTION if asked.endswith(LEARN) else drafts[k]))
+
+
+def test_a_majority_needs_no_revision() -> None:
+    trace = adds_up(run(Policy(policy="vote", samples=3), voting(WRONG, RIGHT, "It is 15.0.\nThe answer is 15.0")))
+    assert (trace.first_answer, trace.final_answer, trace.stop_reason) == ("14", "15", "agreed")
+    assert trace.revisions == 0 and trace.doubts[0].reason == "Of 3 solutions 2 for 15.0, 1 for 14."
+
+
+def test_without_a_majority_a_revision_is_one_more_vote() -> None:
+    trace = adds_up(run(Policy(policy="vote", samples=2), voting(WRONG, RIGHT)))
+    assert (trace.final_answer, trace.stop_reason, trace.revisions) == ("15", "agreed", 1)
+    trace = adds_up(run(Policy(policy="vote", samples=2, max_revisions=0), voting(WRONG, RIGHT)))
+    assert (trace.final_answer, trace.stop_reason) == ("14", "max_revisions")
+
+
+def test_votes_are_drawn_at_once_and_differ() -> None:
+    asked: list[Sampling] = []
+    gate = asyncio.Event()
+
+    async def waiting(messages: Sequence[Message], sampling: Sampling) -> AsyncIterator[str | Completion]:
+        asked.append(sampling)
+        if len(asked) == 4:
+            gate.set()
+        await gate.wait()
+        yield RIGHT
+        yield Completion(RIGHT, "stop", "m", 1, 1)
+
+    adds_up(run(Policy(policy="vote", samples=4), Models(waiting), replace(SAMPLING, seed=7)))
+    assert {s.seed for s in asked} == {7, 8, 9, 10} and [s.temperature for s in asked] == [0.0, 0.7, 0.7, 0.7]
 
 
 def test_a_step_of_a_cut_off_draft_is_not_revised() -> None:
