@@ -15,6 +15,7 @@ from typing import Any
 from starlette.responses import JSONResponse
 
 from serve.errors import ApiError, bad_request
+from serve.page_routes import page_paths
 from serve.service import Service, refused
 from serve.spending import SPENT
 from serve.visit import SCOPE, Visit
@@ -26,6 +27,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 log = logging.getLogger("lema_ray.serve")
 
 OPEN = {"/healthz", "/readyz", "/openapi.json"}
+PAGE_PATHS = page_paths()
 MOST_KEY = 512
 SECURITY = {
     "x-content-type-options": "nosniff",
@@ -76,7 +78,7 @@ class Gate:
         limit = self._service.config.caps.seconds
         try:
             async with asyncio.timeout(limit):
-                await self._app(scope, receive, reply.send)
+                await self._app(scope, _Body(receive, self._service.config.caps.body_bytes).receive, reply.send)
         except TimeoutError:
             raise ApiError(504, f"the answer took longer than {limit:g} s", "timeout") from None
 
@@ -86,7 +88,7 @@ class Gate:
             # Ray Serve would go on computing for a client that left.
             raise bad_request("the header x-request-disconnect-disabled is not served", code="header_refused")
         keys = self._service.keys
-        if keys is None or visit.path in OPEN or visit.path in self._service.page_files:
+        if keys is None or visit.path in OPEN or (visit.path in PAGE_PATHS and scope["method"] in ("GET", "HEAD")):
             return
         sent = [value.decode("latin-1") for name, value in headers if name == b"authorization"]
         scheme, _, secret = sent[0].partition(" ") if len(sent) == 1 else ("", "", "")
@@ -96,6 +98,26 @@ class Gate:
         if visit.key is None:
             what = "Incorrect API key provided" if sent else "No API key was sent"
             raise ApiError(401, f"{what}. Send it as `Authorization: Bearer KEY`.", "invalid_api_key")
+
+
+class _Body:
+    """What the client sends: no more than it may, whoever reads it."""
+
+    def __init__(self, receive: Receive, most: int) -> None:
+        self._receive, self._left = receive, most
+        self._most = most
+
+    async def receive(self) -> MutableMapping[str, Any]:
+        """The `receive` of the application behind the gate. Raises `ApiError` 413."""
+        try:
+            message = await self._receive()
+        except Exception:
+            # Ray Serve raises its own error here when the client has left.
+            return {"type": "http.disconnect"}
+        self._left -= len(message.get("body", b""))
+        if self._left < 0:
+            raise ApiError(413, f"the body is larger than {self._most} bytes", "request_too_large")
+        return message
 
 
 class _Reply:

@@ -8,21 +8,22 @@ from __future__ import annotations
 from collections.abc import Awaitable
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response, StreamingResponse
-from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
 
 from lema_ray import __version__
 from serve.backend import Answer
-from serve.errors import ApiError
+from serve.errors import ApiError, bad_request
 from serve.feedback import record_feedback
 from serve.gate import Gate
 from serve.openapi import document
+from serve.page_routes import formulas, page
 from serve.policies import Choice, answer_with_policy, choose
 from serve.replica_metrics import all_metrics
 from serve.requests import ChatBody, CompletionBody, FeedbackBody, check_caps, parse_body
-from serve.service import PAGE, Service, refused, visit_of, while_connected
+from serve.service import Service, refused, visit_of, while_connected
 
 EVENTS = {"x-accel-buffering": "no", "cache-control": "no-store"}
 
@@ -32,13 +33,14 @@ def make_app(service: Service) -> Gate:
     app = FastAPI(title="lema_ray", version=__version__, docs_url=None, redoc_url=None, openapi_url=None)
     app.add_exception_handler(ApiError, _api_error)
     app.add_exception_handler(HTTPException, _http_error)
+    app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(Exception, _broken)
     app.add_exception_handler(ClientDisconnect, _nobody)
     _add_state_routes(app, service)
     _add_model_routes(app, service)
     _add_feedback(app, service)
-    if PAGE.is_dir():
-        app.mount("/", StaticFiles(directory=PAGE, html=True))
+    app.include_router(page)
+    app.include_router(formulas)
     return Gate(app, service)
 
 
@@ -140,10 +142,16 @@ async def _api_error(request: Request, error: Exception) -> Response:
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
-    status = error.status_code if isinstance(error, HTTPException) else 404
-    code = "method_not_allowed" if status == 405 else "not_found"
+    assert isinstance(error, HTTPException)
+    if error.status_code not in (404, 405):
+        return await _api_error(request, ApiError(error.status_code, str(error.detail), "invalid_request"))
+    code = "method_not_allowed" if error.status_code == 405 else "not_found"
     where = f"{request.method} {request.url.path[:200]} is not served here"
-    return await _api_error(request, ApiError(status, where, code))
+    return await _api_error(request, ApiError(error.status_code, where, code))
+
+
+async def _invalid(request: Request, error: Exception) -> Response:
+    return await _api_error(request, bad_request("the body does not have the form that this path takes"))
 
 
 async def _broken(request: Request, error: Exception) -> Response:
@@ -152,4 +160,5 @@ async def _broken(request: Request, error: Exception) -> Response:
 
 
 async def _nobody(request: Request, error: Exception) -> Response:
+    visit_of(request).left = True
     return Response(status_code=499)

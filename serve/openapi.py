@@ -42,7 +42,8 @@ def document(app: FastAPI) -> dict[str, Any]:
         [(body, "validation") for body in BODIES.values()], ref_template="#/components/schemas/{model}"
     )
     components = found.setdefault("components", {})
-    components["schemas"] = definitions.get("$defs", {}) | {"Error": ERROR}
+    schemas = components.setdefault("schemas", {})
+    schemas |= definitions.get("$defs", {}) | {"Error": ERROR}
     components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for path, operations in found["paths"].items():
         for operation in operations.values():

@@ -6,7 +6,6 @@ import asyncio
 import logging
 from collections.abc import Awaitable
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
@@ -25,7 +24,6 @@ from serve.visit import SCOPE, Visit
 
 T = TypeVar("T")
 log = logging.getLogger("lema_ray.serve")
-PAGE = Path(__file__).parent / "page"
 
 
 @dataclass(slots=True)
@@ -41,7 +39,6 @@ class Service:
     replica: str = "local"
     ready: bool = False
     running: int = 0
-    page_files: frozenset[str] = field(default_factory=lambda: _page_files())
 
     async def read(self, request: Request) -> tuple[dict[str, Any], int]:
         """The JSON object of a request and its size. Raises `ApiError` 400, 408, 413 or 415."""
@@ -49,9 +46,12 @@ class Service:
         if kind != "application/json":
             raise ApiError(415, f"content-type has to be application/json, not {kind[:80]!r}", "unsupported_media_type")
         caps = self.config.caps
+        length = request.headers.get("content-length", "")
+        if length.isdigit() and int(length[:20]) > caps.body_bytes:
+            raise ApiError(413, f"the body is larger than {caps.body_bytes} bytes", "request_too_large")
         try:
             async with asyncio.timeout(caps.body_seconds):
-                body = await _read_body(request, caps.body_bytes)
+                body = await request.body()
         except TimeoutError:
             raise ApiError(408, f"the body did not arrive within {caps.body_seconds:g} s", "body_timeout") from None
         return read_json(body), len(body)
@@ -100,11 +100,11 @@ class Service:
         metrics.FIRST_SECONDS.labels(*by).observe(visit.first_s or visit.seconds)
         metrics.PROMPT_TOKENS.labels(*by).inc(visit.spent.prompt_tokens)
         metrics.COMPLETION_TOKENS.labels(*by).inc(visit.spent.completion_tokens)
-        if not visit.finished:
+        if not visit.answered:
             metrics.LEFT.labels(*by).inc()
         if visit.trace is not None:
             metrics.count_correction(visit.model, visit.trace)
-        if self.config.feedback and visit.finished and visit.status == 200:
+        if self.config.feedback and visit.answered and visit.status == 200:
             self.desk.remember(visit.id, self._answer(visit))
 
     def _answer(self, visit: Visit) -> dict[str, Any]:
@@ -149,33 +149,15 @@ async def while_connected(request: Request, work: Awaitable[T]) -> T:
         return task.result()
     finally:
         for one in (task, gone):
+            one.add_done_callback(_forget)
             one.cancel()
+
+
+def _forget(task: asyncio.Future[Any]) -> None:
+    if not task.cancelled():
+        task.exception()
 
 
 async def _disconnected(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-async def _read_body(request: Request, most: int) -> bytes:
-    length = request.headers.get("content-length", "")
-    if length.isdigit() and int(length[:20]) > most:
-        raise _too_large(most)
-    chunks, size = [], 0
-    async for chunk in request.stream():
-        size += len(chunk)
-        if size > most:
-            raise _too_large(most)
-        chunks.append(chunk)
-    return b"".join(chunks)
-
-
-def _too_large(most: int) -> ApiError:
-    return ApiError(413, f"the body is larger than {most} bytes", "request_too_large")
-
-
-def _page_files() -> frozenset[str]:
-    """Paths under which the page is served: to anybody, as there is nothing to protect in them."""
-    if not PAGE.is_dir():
-        return frozenset()
-    return frozenset({"/"} | {"/" + str(f.relative_to(PAGE)) for f in PAGE.rglob("*") if f.is_file()})

@@ -35,11 +35,17 @@ class Visit:
     code: str | None = None
     first_s: float | None = None
     finished: bool = False
+    left: bool = False
 
     @property
     def key_name(self) -> str:
         """Whose request it is; empty where nobody is asked for a key."""
         return self.key.name if self.key else ""
+
+    @property
+    def answered(self) -> bool:
+        """Whether all of the answer was sent to somebody who was there."""
+        return self.finished and not self.left
 
     @property
     def seconds(self) -> float:
@@ -48,7 +54,7 @@ class Visit:
 
     def line(self) -> dict[str, Any]:
         """Its line in the access log."""
-        ended = "done" if self.finished else "left"
+        ended = "done" if self.answered else "left"
         return {
             "request_id": self.id,
             "key": self.key_name or None,

@@ -256,7 +256,8 @@ def test_limits_are_429_with_a_time(tmp_path: Path) -> None:
 def test_a_full_replica_says_when_to_come_again_and_a_client_that_leaves_makes_room(tmp_path: Path) -> None:
     with served(tmp_path, word_s=0.5, caps={"in_flight": 1}) as one:
         with httpx.stream("POST", f"{one.url}/v1/chat/completions", json={"messages": ASK, "stream": True}) as slow:
-            next(slow.iter_lines())
+            lines = slow.iter_lines()
+            next(lines)
             answer = post(one, {"messages": ASK})
             assert answer.status_code == 503 and answer.headers["retry-after"] == "1"
         wait_until(lambda: one.service.running == 0 and one.backend.running == 0)
