@@ -2,7 +2,7 @@
 
     .venv/bin/python benchmarks/serving.py [MODEL] [--haproxy]
 
-Both are up at once and take turns, so that other work on the machine hits both alike; one that is not asked uses no CPU.
+Both are up at once and take turns, so that other work on the machine hits both alike; one that waits uses no CPU.
 Closed loop: so many clients each send a streamed chat of 64 new tokens and then the next. Ray runs its workers at
 niceness 15, so the bare side is given the same.
 """
@@ -77,8 +77,8 @@ async def _client(session: aiohttp.ClientSession, url: str, model: str, numbers:
         into.first_ms.append(first * 1000)
 
 
-def _start(command: Sequence[str], **environment: str) -> subprocess.Popen[bytes]:
-    log = open(f"/tmp/serving-{command[2].rsplit('.', 1)[-1]}.log", "wb")  # noqa: SIM115
+def _start(name: str, command: Sequence[str], **environment: str) -> subprocess.Popen[bytes]:
+    log = open(f"/tmp/serving-{name}.log", "wb")  # noqa: SIM115
     return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True, env=os.environ | environment)
 
 
@@ -113,7 +113,7 @@ async def _ready(url: str) -> float:
 async def _measure(urls: dict[str, str], path: str) -> None:
     for clients, requests in LOADS.items():
         sides = {name: Measured() for name in urls}
-        for name, url in urls.items():
+        for url in urls.values():
             await closed_loop(url, path, clients, max(8, clients), Measured())
         for _ in range(ROUNDS):
             for name, url in urls.items():
@@ -134,8 +134,10 @@ def main() -> None:
     ports = {"bare": _free_port(), "ours": _free_port()}
     extra = {"RAY_SERVE_ENABLE_HA_PROXY": "1"} if "--haproxy" in sys.argv else {}
     sides = {
-        "bare": _start(["nice", "-n15", *_bare(path, ports["bare"])], TORCHDYNAMO_DISABLE="1", VLLM_NO_USAGE_STATS="1"),
-        "ours": _start(_ours(path, ports["ours"]), **extra),
+        "bare": _start(
+            "bare", ["nice", "-n15", *_bare(path, ports["bare"])], TORCHDYNAMO_DISABLE="1", VLLM_NO_USAGE_STATS="1"
+        ),
+        "ours": _start("ours", _ours(path, ports["ours"]), **extra),
     }
     try:
         urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}

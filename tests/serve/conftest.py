@@ -1,0 +1,61 @@
+"""One application on Ray Serve for all tests of this folder that need one: the demo model, keys, feedback, a page."""
+
+from __future__ import annotations
+
+import os
+import socket
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+
+REPOSITORY = Path(__file__).parents[2]
+sys.path.insert(0, str(REPOSITORY / "benchmarks"))
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """A served model."""
+
+    url: str
+    folder: Path
+    key: str
+    arguments: dict[str, Any]
+
+    def client(self, **options: Any) -> openai.OpenAI:
+        """OpenAI's own client, without retries."""
+        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=self.key, max_retries=0, **options)
+
+
+@pytest.fixture(scope="session")
+def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
+    """The demo model behind a proxy, with a key."""
+    from serve import start as serving
+    from serve.config import KeyLimits
+    from serve.keys import add_key
+
+    folder = tmp_path_factory.mktemp("served")
+    key = add_key(folder / "keys.yaml", "tests", KeyLimits())
+    arguments: dict[str, Any] = {
+        "model": "demo/word-problems",
+        "name": "word-problems",
+        "keys": str(folder / "keys.yaml"),
+        "access_log": str(folder / "access.log"),
+        "feedback": {"folder": str(folder / "feedback")},
+        "caps": {"seconds": 60},
+        "engine": {"cpu_kv_cache_gb": 0.5, "max_num_seqs": 32},
+    }
+    # Replicas find the package where these tests do.
+    os.environ["PYTHONPATH"] = os.pathsep.join([str(REPOSITORY), os.environ.get("PYTHONPATH", "")])
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    try:
+        url = serving.start({"/": arguments}, "127.0.0.1", port)
+        yield Endpoint(url, folder, key, arguments)
+    finally:
+        serving.stop()
