@@ -3,8 +3,8 @@
     .venv/bin/python benchmarks/soak.py [MINUTES] [MODEL]
 
 Mixed load (plain, streamed, self-correcting, several choices), clients that leave, slow readers, malformed and
-oversized requests, wrong keys, half-open connections; the replica is killed and later the model replaced. At the end nothing
-may be left: requests in the engine, memory, file handles.
+oversized requests, wrong keys, half-open connections; the replica is killed and later the model replaced. At the end
+nothing may be left: requests in the engine, memory, file handles.
 """
 
 from __future__ import annotations

@@ -19,6 +19,10 @@ KINDS = {
 }
 
 
+OPEN = ("/healthz", "/readyz", "/openapi.json")
+"""Paths that answer without a key."""
+
+
 class ApiError(Exception):
     """One request gets this answer. `retry_after_s` becomes the header that clients obey."""
 

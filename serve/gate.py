@@ -14,7 +14,7 @@ from typing import Any
 
 from starlette.responses import JSONResponse
 
-from serve.errors import ApiError, bad_request
+from serve.errors import OPEN, ApiError, bad_request
 from serve.page_routes import page_paths
 from serve.service import Service, refused
 from serve.spending import SPENT
@@ -26,7 +26,6 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 log = logging.getLogger("lema_ray.serve")
 
-OPEN = {"/healthz", "/readyz", "/openapi.json"}
 PAGE_PATHS = page_paths()
 MOST_KEY = 512
 SECURITY = {

@@ -70,7 +70,7 @@ def _add_state_routes(app: FastAPI, service: Service) -> None:
     @app.get("/openapi.json")
     async def openapi() -> Response:
         """The OpenAPI document."""
-        return JSONResponse(document(app))
+        return JSONResponse(document(app, service.keys is not None))
 
     @app.get("/v1/models")
     async def models() -> Response:
@@ -147,7 +147,9 @@ async def _http_error(request: Request, error: Exception) -> Response:
         return await _api_error(request, ApiError(error.status_code, str(error.detail), "invalid_request"))
     code = "method_not_allowed" if error.status_code == 405 else "not_found"
     where = f"{request.method} {request.url.path[:200]} is not served here"
-    return await _api_error(request, ApiError(error.status_code, where, code))
+    answer = await _api_error(request, ApiError(error.status_code, where, code))
+    answer.headers.update(error.headers or {})
+    return answer
 
 
 async def _invalid(request: Request, error: Exception) -> Response:

@@ -9,6 +9,7 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from serve.errors import OPEN
 from serve.requests import ChatBody, CompletionBody, FeedbackBody
 
 BODIES: dict[str, type[BaseModel]] = {
@@ -35,7 +36,7 @@ ERROR = {
 }
 
 
-def document(app: FastAPI) -> dict[str, Any]:
+def document(app: FastAPI, with_keys: bool) -> dict[str, Any]:
     """The document."""
     found = get_openapi(title=app.title, version=app.version, routes=app.routes)
     _, definitions = models_json_schema(
@@ -44,17 +45,19 @@ def document(app: FastAPI) -> dict[str, Any]:
     components = found.setdefault("components", {})
     schemas = components.setdefault("schemas", {})
     schemas |= definitions.get("$defs", {}) | {"Error": ERROR}
-    components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
+    if with_keys:
+        components["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer"}}
     for path, operations in found["paths"].items():
         for operation in operations.values():
             _complete(path, operation)
+            if with_keys and path not in OPEN:
+                operation["security"] = [{"key": []}]
     return found
 
 
 def _complete(path: str, operation: dict[str, Any]) -> None:
     refusal = {"description": "refused", "content": _json({"$ref": "#/components/schemas/Error"})}
     operation["responses"] = {"200": _success(path)} | {status: refusal for status in REFUSALS}
-    operation["security"] = [{"key": []}]
     if body := BODIES.get(path):
         schema = {"$ref": f"#/components/schemas/{body.__name__}"}
         operation["requestBody"] = {"required": True, "content": _json(schema)}

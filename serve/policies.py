@@ -55,7 +55,11 @@ def choose(body: ChatBody, service: Service) -> Choice:
     if not asked and config.default.policy == "off":
         return Choice(body, model or service.backend.name, question, None)
     policy = _bounded(asked, config)
-    _check_possible(body, policy)
+    if impossible := _impossible(body):
+        if asked and policy.policy != "off":
+            raise bad_request(f"{impossible} cannot be combined with self_correction {policy.policy!r}", impossible)
+        # Nobody asked for a correction: what is asked for instead goes before the server's default.
+        return Choice(body, model or service.backend.name, question, None)
     return Choice(body, model or service.backend.name, question, policy)
 
 
@@ -202,12 +206,11 @@ def _bounded(asked: dict[str, Any], config: SelfCorrectionConfig) -> Policy:
         raise bad_request(f"self_correction.{where}: {first['msg']}", f"self_correction.{where}") from None
 
 
-def _check_possible(body: ChatBody, policy: Policy) -> None:
-    """Raise `ApiError` 400 for fields that have no meaning for an answer made of several generations."""
+def _impossible(body: ChatBody) -> str | None:
+    """The first field that has no meaning for an answer made of several generations."""
     given = {"n": (body.n or 1) > 1, "tools": bool(body.tools), "logprobs": bool(body.logprobs)}
     given["response_format"] = body.response_format is not None and body.response_format.type != "text"
-    if bad := [name for name, there in given.items() if there]:
-        raise bad_request(f"{bad[0]} cannot be combined with self_correction {policy.policy!r}", bad[0])
+    return next((name for name, there in given.items() if there), None)
 
 
 def _messages(body: ChatBody) -> list[Message]:

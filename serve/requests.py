@@ -7,6 +7,7 @@ clients expect. They are the OpenAPI document too.
 from __future__ import annotations
 
 import json
+import math
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -69,10 +70,10 @@ class ResponseFormat(Strict):
     json_schema: JsonSchema | None = None
 
 
-class SelfCorrection(BaseModel):
+class SelfCorrection(Strict):
     """How the answer is to correct itself; docs/serving.md has the policies."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(strict=True, extra="forbid")
 
     policy: str | None = None
     max_revisions: int | None = None
@@ -162,7 +163,7 @@ class FeedbackBody(Strict):
 def read_json(body: bytes) -> dict[str, Any]:
     """The object in a request's body. Raises `ApiError` 400 for anything else, however it is made."""
     try:
-        data = json.loads(body.decode("utf-8"), parse_constant=_no_constant)
+        data = json.loads(body.decode("utf-8"), parse_constant=_no_constant, parse_float=_number)
         if b"\\u" in body:
             # A lone half of a surrogate pair is valid JSON and no text.
             json.dumps(data, ensure_ascii=False).encode("utf-8")
@@ -207,6 +208,14 @@ def check_caps(body: ChatBody | CompletionBody, caps: Caps) -> None:
 def estimated_tokens(body: ChatBody | CompletionBody, size: int, room: int) -> int:
     """What a request may spend, before anybody has counted: bytes by three, and all the tokens it asks for."""
     return min(size // 3, room) + (body.n or 1) * min(body.output_tokens or 256, room)
+
+
+def _number(text: str) -> float | int:
+    """A JSON number: 1.0 is the integer 1, as JSON Schema has it, and 1e999 is none."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text[:40]} is out of range")
+    return int(number) if number.is_integer() and abs(number) < 2**53 else number
 
 
 def _no_constant(name: str) -> None:
