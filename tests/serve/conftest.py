@@ -6,29 +6,14 @@ import os
 import socket
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import openai
 import pytest
+from endpoint import Endpoint
 
 REPOSITORY = Path(__file__).parents[2]
 sys.path.insert(0, str(REPOSITORY / "benchmarks"))
-
-
-@dataclass(frozen=True, slots=True)
-class Endpoint:
-    """A served model."""
-
-    url: str
-    folder: Path
-    key: str
-    arguments: dict[str, Any]
-
-    def client(self, **options: Any) -> openai.OpenAI:
-        """OpenAI's own client, without retries."""
-        return openai.OpenAI(base_url=f"{self.url}/v1", api_key=self.key, max_retries=0, **options)
 
 
 @pytest.fixture(scope="session")

@@ -12,7 +12,7 @@ import httpx
 import openai
 import psutil
 import pytest
-from conftest import Endpoint
+from endpoint import Endpoint
 from soak import Outcomes, load_for
 
 from lema_ray.config import ImportConfig
