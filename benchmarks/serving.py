@@ -16,14 +16,21 @@ import socket
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import aiohttp
 
 from lema_ray.models import resolve_model
+from serve.config import KeyLimits
+from serve.keys import add_key
 
+KEYS = Path(tempfile.mkdtemp()) / "keys.yaml"
+KEY = add_key(KEYS, "bench", KeyLimits())
+HEADERS = {"authorization": f"Bearer {KEY}"}
 LOADS = {1: 24, 8: 96, 32: 192}
 """Requests per round by concurrency."""
 ROUNDS = 3
@@ -51,7 +58,7 @@ class Measured:
 async def closed_loop(url: str, model: str, clients: int, requests: int, into: Measured) -> None:
     """One round."""
     numbers = iter(range(requests))
-    async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)) as session:
+    async with aiohttp.ClientSession(headers=HEADERS, connector=aiohttp.TCPConnector(limit=0)) as session:
         start = time.perf_counter()
         await asyncio.gather(*(_client(session, url, model, numbers, into) for _ in range(clients)))
         into.rates.append(requests / (time.perf_counter() - start))
@@ -86,13 +93,13 @@ def _bare(path: str, port: int) -> list[str]:
     arguments = f"--served-model-name {path} --port {port} --host 127.0.0.1 --dtype float32 --enforce-eager"
     arguments += f" --no-enable-chunked-prefill --max-num-seqs {ENGINE['max_num_seqs']} --enable-prefix-caching"
     arguments += f" --kv-cache-memory-bytes {int(ENGINE['cpu_kv_cache_gb'] * 2**30)} --distributed-executor-backend uni"
-    arguments += " --disable-uvicorn-access-log"
+    arguments += f" --disable-uvicorn-access-log --api-key {KEY}"
     return [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", path, *arguments.split()]
 
 
 def _ours(path: str, port: int) -> list[str]:
     settings = [f"--set=engine.{name}={value}" for name, value in ENGINE.items()]
-    settings += [f"--set=name={path}", "--set=access_log=/tmp/serving-access.log"]
+    settings += [f"--set=name={path}", "--set=access_log=/tmp/serving-access.log", f"--api-keys={KEYS}"]
     return [sys.executable, "-m", "lema_ray.cli", "serve", path, "--port", str(port), *settings]
 
 
