@@ -76,11 +76,12 @@ class SelfCorrection(Strict):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     policy: str | None = None
-    max_revisions: int | None = None
-    max_tokens: int | None = None
-    timeout_s: float | None = None
-    threshold: float | None = None
-    samples: int | None = None
+    max_revisions: int | None = Field(None, ge=0, le=8)
+    max_tokens: int | None = Field(None, ge=1)
+    timeout_s: float | None = Field(None, gt=0)
+    threshold: float | None = Field(None, ge=0, le=1)
+    samples: int | None = Field(None, ge=2, le=64)
+    gate: Literal["judged", "always"] | None = None
     return_: Literal["final", "full"] | None = Field(None, alias="return")
 
 
