@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, TypeVar
@@ -18,6 +18,7 @@ import yaml
 from pyarrow import fs
 
 from lema_ray import arrow
+from lema_ray.changed_config import FOLDERS, Difference, differences, touched_stages
 from lema_ray.config import ConfigError, RunConfig
 
 R = TypeVar("R")
@@ -119,39 +120,68 @@ class RunFolder:
         manifest["stages"][stage] = {"seconds": round(seconds, 2), **counts}
         self.write_json(manifest, "manifest.json")
 
+    def set_aside(self, stages: Sequence[str]) -> None:
+        """Move what these stages made, and the config it was made with, to `superseded/<n>`; they are then not done."""
+        number = len({name.split("/")[0] for name in self.files("superseded")}) + 1
+        manifest = self.manifest
+        for stage in stages:
+            manifest["stages"].pop(stage, None)
+            for folder in FOLDERS[stage]:
+                self._move((folder,), ("superseded", str(number), folder))
+        self.write_text(self.read_text("config.yaml"), "superseded", str(number), "config.yaml")
+        self.write_json(manifest, "manifest.json")
+
+    def _move(self, source: tuple[str, ...], target: tuple[str, ...]) -> None:
+        if not self.exists(*source):
+            return
+        filesystem, destination = self._filesystem[0], self._inner(*target)
+        filesystem.create_dir(destination, recursive=True)
+        # Object stores have no directories to rename.
+        fs.copy_files(
+            self._inner(*source), destination, source_filesystem=filesystem, destination_filesystem=filesystem
+        )
+        filesystem.delete_dir(self._inner(*source))
+
     def stage(self, stage: str) -> dict[str, Any] | None:
         """The note of a complete stage, None while it is not complete."""
         note: dict[str, Any] | None = self.manifest["stages"].get(stage)
         return note
 
 
-def open_run(config: RunConfig) -> RunFolder:
+def open_run(config: RunConfig, redo_changed: bool = False) -> RunFolder:
     """The folder of a run, made or found again. Raises `ConfigError` when it belongs to another config.
 
-    The budget is not part of what a run is: raising it is how a run that reached it goes on. Nor is it where answers
-    may be reused from, which are the same answers.
+    What only says how the run works (budget, limits, actors, addresses) may always change. With `redo_changed` the
+    rest may too: the stages it touches begin anew, and what they had made is kept in `superseded/<n>/`.
     """
     run = RunFolder(config.folder)
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     if not run.exists("config.yaml"):
         run.write_text(text, "config.yaml")
         return run
-    found = yaml.safe_load(run.read_text("config.yaml"))
-    wanted = yaml.safe_load(text)
-    differing = [d for d in _differences(found, wanted) if not d.startswith(("budget.", "evaluate.reuse"))]
-    if not differing and found != wanted:
+    found = list(differences(_with_defaults(yaml.safe_load(run.read_text("config.yaml"))), yaml.safe_load(text)))
+    changed = [difference for difference in found if difference.matters]
+    if changed and not redo_changed:
+        raise ConfigError(_another_config(run, changed))
+    if changed:
+        run.set_aside(touched_stages(changed))
+    if found:
         run.write_text(text, "config.yaml")
-    if differing:
-        shown = "\n  ".join(differing[:20])
-        raise ConfigError(
-            f"{run.root} belongs to another config:\n  {shown}\nChoose another name, or delete that folder."
-        )
     return run
 
 
-def _differences(old: Any, new: Any, key: str = "") -> Iterator[str]:
-    if isinstance(old, dict) and isinstance(new, dict):
-        for name in sorted(old.keys() | new.keys()):
-            yield from _differences(old.get(name), new.get(name), f"{key}.{name}" if key else str(name))
-    elif old != new:
-        yield f"{key}: was {old!r}, is {new!r}"
+def _with_defaults(written: dict[str, Any]) -> dict[str, Any]:
+    """A stored config with the settings that have come since then; as it is when it cannot be read any more."""
+    try:
+        return RunConfig.model_validate(written).model_dump(mode="json")
+    except ValueError:
+        return written
+
+
+def _another_config(run: RunFolder, changed: list[Difference]) -> str:
+    touched = touched_stages(changed)
+    shown = "\n  ".join(map(str, changed[:20]))
+    return (
+        f"{run.root} belongs to another config:\n  {shown}\nChoose another name, or add --redo-changed to do "
+        f"{', '.join(touched)} again; what they made so far is then kept in superseded/."
+    )

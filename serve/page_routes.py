@@ -54,6 +54,11 @@ def asset(name: str, request: Request) -> Response:
     return _file(name, request)
 
 
+def page_paths() -> frozenset[str]:
+    """The paths that show the page: open to anybody, as there is nothing in it to protect."""
+    return frozenset({"/", *(f"/page/{name}" for name in _files())})
+
+
 class Formula(BaseModel):
     """A formula as a model wrote it, without its dollar signs; `block` when it stands on a line of its own."""
 

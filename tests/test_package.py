@@ -37,6 +37,8 @@ def test_help_lists_every_command() -> None:
         "evolve",
         "analyze",
         "score-corrector",
+        "serve",
+        "keys",
     ):
         assert re.search(rf"^\W*{command}\b", result.output, re.MULTILINE), command
 

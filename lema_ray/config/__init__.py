@@ -37,6 +37,7 @@ from lema_ray.config.models import (
     RowSource,
     TrainConfig,
 )
+from lema_ray.config.policy import EvaluatedPolicy, Policy, PolicyName
 from lema_ray.config.run import BudgetConfig, RayConfig, RunConfig
 from lema_ray.config.section import ConfigError, Section
 
@@ -53,6 +54,7 @@ __all__ = [
     "EndpointConfig",
     "EngineSpec",
     "EvaluateConfig",
+    "EvaluatedPolicy",
     "EvaluationSampling",
     "GradingConfig",
     "ImportConfig",
@@ -60,6 +62,8 @@ __all__ = [
     "LimitsConfig",
     "LoraSettings",
     "OpenAISpec",
+    "Policy",
+    "PolicyName",
     "PriceConfig",
     "QuestionsConfig",
     "RayConfig",

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import platform
 import tempfile
 import time
@@ -21,7 +22,7 @@ from typing import Any
 from lema_ray.config import ConfigError, OpenAISpec, RunConfig, StudentConfig, VLLMSpec
 from lema_ray.engines import open_engine
 from lema_ray.recipes import open_recipe
-from lema_ray.records import Question
+from lema_ray.records import Question, content_id
 from lema_ray.runs import RunFolder, open_run
 
 LIBRARIES = (
@@ -39,13 +40,16 @@ LIBRARIES = (
 
 
 class Flow:
-    """One run. Its methods are the stages; each returns the stage's counts, from the manifest if it is done."""
+    """One run. Its methods are the stages; each returns the stage's counts, from the manifest if it is done.
 
-    def __init__(self, config: RunConfig) -> None:
+    `redo_changed` lets a changed config do the stages it touches again (`runs.open_run`).
+    """
+
+    def __init__(self, config: RunConfig, redo_changed: bool = False) -> None:
         for recipe in config.recipes:
             open_recipe(recipe)
         self.config = config
-        self.run: RunFolder = open_run(config)
+        self.run: RunFolder = open_run(config, redo_changed)
         if not self.run.exists("manifest.json"):
             self.run.write_json({"versions": versions(), "seed": config.seed, "stages": {}}, "manifest.json")
 
@@ -186,20 +190,25 @@ class Flow:
         return self._stage("evaluate", work)
 
     def report(self) -> str:
-        """The page, made anew every time; returns where it is."""
+        """The page, unless there is one of these very stages; returns where it is. `lema report` makes it anew."""
         from lema_ray.report import write_report
 
+        manifest = self.run.manifest
+        shown = content_id(metadata.version("lema-ray"), json.dumps(manifest["stages"], sort_keys=True))
+        if manifest.get("reported") == shown and self.run.exists("report.html"):
+            return self.run.uri("report.html")
         where = write_report(self.run)
+        self.run.write_json(manifest | {"reported": shown}, "manifest.json")
         print(f"report: {where}", flush=True)
         return where
 
 
-def run_all(config: RunConfig) -> str:
+def run_all(config: RunConfig, redo_changed: bool = False) -> str:
     """The whole run; returns one line that says what it showed."""
     from lema_ray.evaluation.scores import read_scores
     from lema_ray.report import headline
 
-    flow = Flow(config)
+    flow = Flow(config, redo_changed)
     flow.questions()
     flow.collect()
     flow.build()

@@ -19,10 +19,11 @@ import ray
 
 from lema_ray import arrow
 from lema_ray.config import EngineSpec, GradingConfig
-from lema_ray.engines import Engine, Generate, open_engine
+from lema_ray.engines import Engine, EngineUnavailable, Generate, open_engine
 from lema_ray.engines.replay import PaidEngine
 from lema_ray.errors import LemaError
 from lema_ray.grading import GradingPool
+from lema_ray.on_ray.deaths import MOST_DEATHS, last_words, own_log
 from lema_ray.on_ray.limiter import shared_leases
 from lema_ray.on_ray.progress import Counted, report
 from lema_ray.records import Dropped, GradedAttempt, GradedQuestion
@@ -71,6 +72,7 @@ class EnginePool:
         self._report = (stage, progress)
         self._started: asyncio.Task[None] | None = None
         self._since: dict[str, float] = {}
+        self._worked = False
 
     async def __call__(self, batch: pa.Table) -> pa.Table:
         stage, progress = self._report
@@ -86,10 +88,21 @@ class EnginePool:
 
     async def _answered(self, rows: list[GradedQuestion]) -> list[GradedQuestion]:
         if self._started is None:
-            self._started = asyncio.create_task(self._engine.start())
+            self._started = asyncio.create_task(self._start())
             self._watch = asyncio.create_task(self._watching())
         await asyncio.shield(self._started)
         return list(await asyncio.gather(*map(self._done, rows)))
+
+    async def _start(self) -> None:
+        """Open the engine, unless the processes that tried before all died of it."""
+        stage, progress = self._report
+        log = await progress.began.remote(_this_actor(), own_log())
+        if log is not None:
+            raise EngineUnavailable(
+                f"{stage}: the process with {self._engine.model} died {MOST_DEATHS} times before a row was done. "
+                f"Its last words:\n{last_words(log)}"
+            )
+        await self._engine.start()
 
     async def _done(self, graded: GradedQuestion) -> GradedQuestion:
         """One row's work. A row that it fails on again and again is given up, with the error, and not the run."""
@@ -98,7 +111,9 @@ class EnginePool:
         try:
             for _ in range(ROW_TRIES):
                 try:
-                    return await self._work(graded, self._engine_for(graded))
+                    done = await self._work(graded, self._engine_for(graded))
+                    self._tell_of_first()
+                    return done
                 except Exception as failure:
                     # An error of the machine has a number, and is nobody's row.
                     if isinstance(failure, LemaError) or getattr(failure, "errno", None):
@@ -109,17 +124,26 @@ class EnginePool:
         drop = Dropped(self._report[0].split()[0], row, "poison_row", f"{type(error).__name__}: {error}"[:300])
         return replace(graded, drops=(*graded.drops, drop))
 
+    def _tell_of_first(self) -> None:
+        if not self._worked:
+            self._worked = True
+            self._report[1].worked.remote(_this_actor())
+
     async def _watching(self) -> None:
         """Tell the driver of rows that nothing came of for long, and what they wait for."""
         stage, progress = self._report
         while True:
             await asyncio.sleep(WATCH_S)
             late = [row for row, since in self._since.items() if time.monotonic() - since > STALLED_S]
-            told = describe_stall(late, ray.get_runtime_context().get_actor_id(), waiting_for(self._engine))
+            told = describe_stall(late, _this_actor(), waiting_for(self._engine))
             progress.stalled.remote(stage, f"{os.getpid()}", told if late else None)
 
     def _engine_for(self, graded: GradedQuestion) -> Generate:
         return self._engine if self._paid is None else self._paid.for_row(graded.question.id)
+
+
+def _this_actor() -> str:
+    return str(ray.get_runtime_context().get_actor_id())
 
 
 def waiting_for(engine: Engine) -> str:
@@ -135,7 +159,7 @@ def describe_stall(rows: list[str], actor: str, waiting: str) -> str:
 
 def _kept(engine: Engine, paid: PaidIndex, stage: str) -> PaidEngine:
     """An actor that Ray starts again has its old id, and by it finds what it received before it died."""
-    writer = str(ray.get_runtime_context().get_actor_id())
+    writer = _this_actor()
     return PaidEngine(engine, PaidLog(paid.run, writer), paid + read_index(paid.run, writer=writer), stage)
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import ray
 
+from lema_ray.on_ray.deaths import Deaths
 from lema_ray.records import Analysis, Correction, Dropped, GradedQuestion, Judgement
 
 
@@ -89,6 +90,7 @@ class Progress:
         self._stages: dict[str, Counted] = {}
         self._failure: Exception | None = None
         self._stalls: dict[tuple[str, str], str] = {}
+        self._deaths = Deaths()
 
     def add(self, stage: str, counted: Counted) -> None:
         self._stages[stage] = self._stages.get(stage, Counted()) + counted
@@ -98,6 +100,12 @@ class Progress:
 
     def failure(self) -> Exception | None:
         return self._failure
+
+    def began(self, actor: str, log: str) -> str | None:
+        return self._deaths.began(actor, log)
+
+    def worked(self, actor: str) -> None:
+        self._deaths.worked(actor)
 
     def stalled(self, stage: str, actor: str, told: str | None) -> None:
         self._stalls.pop((stage, actor), None)

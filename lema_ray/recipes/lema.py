@@ -75,6 +75,14 @@ def mistake_block(question: str, attempt: str, task: Task) -> str:
     return f"Question:\n{question}\n\n{'Original Answer' if task == 'choice' else 'Original Solution'}:\n{attempt}"
 
 
+def learn_prompt(question: Question, solution: str) -> tuple[Message, ...]:
+    """The request that training rows teach to answer, and that a trained model is asked to correct itself with."""
+    choice = question.task == "choice"
+    shown = solution.strip() if choice else number_steps(split_steps(solution))
+    block = mistake_block(question_text(question), shown, question.task)
+    return (Message("user", f"{block}\n\n{LEARN_CHOICE if choice else LEARN}"),)
+
+
 def correction_prompt(question: Question, numbered: str) -> tuple[Message, ...]:
     """The corrector's request: the task, four demonstrations, and the wrong solution with numbered steps."""
     task = question.task
@@ -202,15 +210,12 @@ class Lema:
         """One row: the wrong solution in the prompt, the chosen parts of the correction as the target."""
         question = graded.question
         attempt = next(g.attempt for g in graded.attempts if g.attempt.id == correction.attempt_id)
-        choice = question.task == "choice"
-        shown = attempt.text.strip() if choice else number_steps(split_steps(attempt.text))
-        block = mistake_block(question_text(question), shown, question.task)
         keys = {PARTS[part] for part in self.parts}
         target = format_fields({k: v for k, v in correction.fields.items() if k in keys}, question.task)
         return [
             TrainingExample(
                 id=content_id(correction.id, *self.parts),
-                prompt=(Message("user", f"{block}\n\n{LEARN_CHOICE if choice else LEARN}"),),
+                prompt=learn_prompt(question, attempt.text),
                 target=(Span(target),),
                 kind=self.name,
                 question_id=question.id,

@@ -1,6 +1,7 @@
 """What the scripted engines of these tests say. They run in Ray's workers, so they are found by module name."""
 
 import os
+import sys
 import time
 from collections.abc import Sequence
 from random import Random
@@ -71,3 +72,9 @@ def poisoned(messages: Sequence[Message], sampling: Sampling) -> str:
 def silent(messages: Sequence[Message], sampling: Sampling) -> str:
     """A student who never answers."""
     return "I do not know."
+
+
+def die(messages: Sequence[Message], sampling: Sampling) -> str:
+    """An engine whose process ends whenever it is asked, with a word about why."""
+    print("no more memory for the cache", file=sys.stderr, flush=True)
+    os._exit(1)
