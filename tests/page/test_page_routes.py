@@ -90,3 +90,13 @@ def test_deep_and_long_formulas_are_answers(client: TestClient, tex: str) -> Non
 def test_any_text_is_a_tree_of_strings_or_nothing(tex: str, block: bool) -> None:
     tree = mathml(tex, block)
     assert tree is None or (tree[0] == "math" and json.loads(json.dumps(tree)) == tree)
+
+
+def test_under_a_prefix_the_page_has_a_slash_at_its_end() -> None:
+    """Its addresses are relative: without the slash they would point beside the prefix."""
+    app = FastAPI()
+    app.include_router(page_routes.page)
+    client = TestClient(app, root_path="/beside", follow_redirects=False)
+    answer = client.get("/beside")
+    assert (answer.status_code, answer.headers["location"]) == (307, "http://testserver/beside/")
+    assert client.get("/beside/").text == client.get("/beside/page/index.html").text
