@@ -67,14 +67,22 @@ def corrected(body: Event) -> Iterator[Event]:
         answer = text.split()[-1]
         yield final(policy, [(text, "draft", answer)], own, "doubted" if own else "no_doubt", extra_tokens=0)
         return
-    one = doubt(DRAFT, WRONG, REASON, by={"critique": "critic", "verify": "verifier"}.get(policy, "model"))
+    by = {"critique": "critic", "verify": "verifier"}.get(policy, "model")
+    yield from revised(policy, by, WAIT, *pieces(1, REVISION, "revision"))
+
+
+def repeats(body: Event) -> Iterator[Event]:
+    """A revision that is held while it still says what the draft said."""
+    revision = pieces(1, REVISION, "revision")
+    yield from revised("revise", "model", *revision[:8], WAIT, *revision[8:])
+
+
+def revised(policy: str, by: str, *revision: Event) -> Iterator[Event]:
+    """The draft, its doubt, the events of the revision, and how it ended."""
+    one = doubt(DRAFT, WRONG, REASON, by=by)
     yield from pieces(0, DRAFT)
     yield said("doubt", **one)
-    yield WAIT
-    revision = pieces(1, REVISION, "revision")
-    yield from revision[:8]
-    yield WAIT
-    yield from revision[8:]
+    yield from revision
     yield content(REVISION, "stop")
     yield final(policy, [(DRAFT, "draft", "253"), (REVISION, "revision", "198")], [one], "revised")
 
@@ -134,6 +142,7 @@ def hostile(body: Event) -> Iterator[Event]:
 
 SCRIPTS: dict[str, Script] = {
     PENCILS: corrected,
+    "repeats": repeats,
     "vote": voted,
     "not taken": not_taken,
     "held": half(WAIT),

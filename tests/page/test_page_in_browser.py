@@ -63,16 +63,18 @@ def test_the_solution_is_corrected_before_ones_eyes(page: Page, address: str, se
     )
 
 
-def test_what_a_revision_repeats_is_not_struck_while_it_is_repeated(
-    page: Page, address: str, server: PageServer
-) -> None:
-    """The stream waits twice: with the draft doubted, then with the revision still at the first step."""
+def test_what_a_revision_repeats_is_shown_once(page: Page, address: str, server: PageServer) -> None:
+    """While it repeats, nothing is decided: the draft stands as it was, but for the doubted step."""
+    answer = ask(page, address, "repeats")
+    expect(answer.locator(".state")).to_have_text("Writing it anew")
+    expect(answer.locator("li.doubted")).to_have_count(1)
+    assert [li.get_attribute("class") for li in answer.locator(".story > li").all()] == [
+        "step", "doubted", "step", "step"
+    ]  # fmt: skip
     server.let_go()
-    answer = ask(page, address, PENCILS)
     settled(answer)
-    kept = answer.locator("li.step")
-    expect(kept).to_have_count(1)
-    expect(kept).to_contain_text("24 boxes with 12 pencils each")
+    expect(answer.locator("li.step")).to_have_count(1)
+    expect(answer.locator("li.step")).to_contain_text("24 boxes with 12 pencils each")
 
 
 def test_formulas_are_typeset_by_the_server(page: Page, address: str, server: PageServer) -> None:
