@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -75,16 +76,24 @@ def _add_state_routes(app: FastAPI, service: Service) -> None:
     @app.get("/v1/models")
     async def models() -> Response:
         """The base, its adapters, and where the other served models are."""
-        cards = await service.backend.models()
+        cards = await _cards(service)
         return JSONResponse({"object": "list", "data": cards, "siblings": service.config.siblings})
 
     @app.get("/v1/models/{model:path}")
     async def model(model: str) -> Response:
         """One model's card."""
-        for card in await service.backend.models():
+        for card in await _cards(service):
             if card["id"] == model:
                 return JSONResponse(card)
         raise ApiError(404, f"the model {model[:200]!r} does not exist", "model_not_found", "model")
+
+
+async def _cards(service: Service) -> list[dict[str, Any]]:
+    """The models' cards, with what the page and other clients can choose from."""
+    config = service.config
+    policies = {"policies": list(config.self_correction.allowed), "default": config.self_correction.default.policy}
+    about = {"self_correction": {**policies, "feedback": config.feedback is not None}}
+    return [card | about for card in await service.backend.models()]
 
 
 def _add_model_routes(app: FastAPI, service: Service) -> None:

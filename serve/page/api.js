@@ -16,9 +16,16 @@ export const key = {
   forget: () => sessionStorage.removeItem(KEY),
 };
 
+// The models served here, and those of the siblings that this server names; a sibling that does not answer is left out.
 export async function models() {
-  const listed = await (await call("v1/models")).json();
-  return listed.data;
+  const { data, siblings } = await listed();
+  const prefixes = [...new Set(Object.values(siblings ?? {}))];
+  const others = await Promise.all(prefixes.map((prefix) => listed(prefix).catch(() => ({ data: [] }))));
+  return [...data, ...others.flatMap((other, i) => other.data.map((model) => ({ ...model, route_prefix: prefixes[i] })))];
+}
+
+async function listed(prefix) {
+  return (await call("v1/models", { prefix })).json();
 }
 
 export function ask(model, policy, question, signal) {

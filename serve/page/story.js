@@ -13,9 +13,12 @@ export function story({ drafts, doubts, final }, running) {
   const { chain, untaken } = chained(drafts, doubts, final);
   const votes = drafts.filter((draft) => draft.kind === "vote");
   const entries = votes.length ? [{ kind: "votes", votes: running ? votes.length : votes }] : [];
+  let stood = { upto: 0, decided: true };
   chain.forEach((draft, place) => {
     const marks = marksOf(draft.text, doubts.filter((doubt) => doubt.draft === draft.at));
-    tell(entries, draft.text, marks, chain[place - 1]?.text, standing(chain, place, running, final));
+    const from = stood.decided ? stood.upto : draft.text.length;
+    stood = standing(chain, place, running, final);
+    tell(entries, draft.text, marks, chain[place - 1]?.text, { from, ...stood });
   });
   return [...entries, ...untaken.map(({ text }) => ({ kind: "untaken", texts: [text] }))];
 }
@@ -29,8 +32,7 @@ function standing(chain, place, running, final) {
   return repeats ? { upto: text.length, decided: false } : { upto: shared(text, after), decided: true };
 }
 
-function tell(entries, text, marks, before, { upto, decided }) {
-  const from = before === undefined ? 0 : shared(before, text);
+function tell(entries, text, marks, before, { from, upto, decided }) {
   let doubted = false;
   for (const piece of cut(text, [from, upto, ...marks.flatMap((mark) => [mark.start, mark.stop])])) {
     if (piece.start < from) continue;

@@ -37,10 +37,10 @@ def solve(messages: Sequence[Message], sampling: Sampling) -> str:
 class Served:
     """A server in a thread of its own."""
 
-    def __init__(self, folder: Path, word_s: float, arguments: dict[str, Any]) -> None:
+    def __init__(self, folder: Path, word_s: float, script: str, arguments: dict[str, Any]) -> None:
         self.log = folder / "access.log"
         self.config = parse_serve_config({"model": MODEL, "access_log": str(self.log), **arguments})
-        self.backend = ScriptedBackend(ScriptedSpec(script="served:solve", model=MODEL), word_s)
+        self.backend = ScriptedBackend(ScriptedSpec(script=script, model=MODEL), word_s)
         self.service = _service(self.config, self.backend)
         self.socket = socket.socket()
         self.socket.bind(("127.0.0.1", 0))
@@ -62,9 +62,9 @@ def _service(config: ServeConfig, backend: ScriptedBackend) -> Service:
 
 
 @contextmanager
-def served(folder: Path, word_s: float = 0.0, **arguments: Any) -> Iterator[Served]:
+def served(folder: Path, word_s: float = 0.0, script: str = "served:solve", **arguments: Any) -> Iterator[Served]:
     """A running server."""
-    one = Served(folder, word_s, arguments)
+    one = Served(folder, word_s, script, arguments)
     thread = threading.Thread(target=lambda: asyncio.run(one.run()), daemon=True)
     thread.start()
     while not one.server.started:
