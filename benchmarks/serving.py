@@ -94,7 +94,7 @@ def _bare(path: str, port: int) -> list[str]:
     arguments += f" --no-enable-chunked-prefill --max-num-seqs {ENGINE['max_num_seqs']} --enable-prefix-caching"
     arguments += f" --kv-cache-memory-bytes {int(ENGINE['cpu_kv_cache_gb'] * 2**30)} --distributed-executor-backend uni"
     arguments += f" --disable-uvicorn-access-log --api-key {KEY}"
-    return [sys.executable, "-m", "vllm.entrypoints.cli.main", "serve", path, *arguments.split()]
+    return [sys.executable, "-m", "vllm.entrypoints.launchers.api_server.entry", "--model", path, *arguments.split()]
 
 
 def _ours(path: str, port: int) -> list[str]:
