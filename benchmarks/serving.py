@@ -3,8 +3,7 @@
     .venv/bin/python benchmarks/serving.py [MODEL] [--haproxy]
 
 Both are up at once and take turns, so that other work on the machine hits both alike; one that waits uses no CPU.
-Closed loop: so many clients each send a streamed chat of 64 new tokens and then the next. Ray runs its workers at
-niceness 15, so the bare side is given the same.
+Closed loop: so many clients each send a streamed chat of 64 new tokens and then the next.
 """
 
 from __future__ import annotations
@@ -141,9 +140,7 @@ def main() -> None:
     ports = {"bare": _free_port(), "ours": _free_port()}
     extra = {"RAY_SERVE_ENABLE_HA_PROXY": "1"} if "--haproxy" in sys.argv else {}
     sides = {
-        "bare": _start(
-            "bare", ["nice", "-n15", *_bare(path, ports["bare"])], TORCHDYNAMO_DISABLE="1", VLLM_NO_USAGE_STATS="1"
-        ),
+        "bare": _start("bare", _bare(path, ports["bare"]), TORCHDYNAMO_DISABLE="1", VLLM_NO_USAGE_STATS="1"),
         "ours": _start("ours", _ours(path, ports["ours"]), **extra),
     }
     try:
