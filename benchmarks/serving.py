@@ -30,7 +30,7 @@ from serve.keys import add_key
 KEYS = Path(tempfile.mkdtemp()) / "keys.yaml"
 KEY = add_key(KEYS, "bench", KeyLimits())
 HEADERS = {"authorization": f"Bearer {KEY}"}
-LOADS = {1: 24, 8: 96, 32: 192}
+LOADS = {1: 16, 8: 64, 32: 128}
 """Requests per round by concurrency."""
 ROUNDS = 3
 NEW_TOKENS = 64
@@ -105,7 +105,7 @@ def _ours(path: str, port: int) -> list[str]:
 async def _ready(url: str) -> float:
     start = time.perf_counter()
     async with aiohttp.ClientSession() as session:
-        while time.perf_counter() - start < 280:
+        while time.perf_counter() - start < 600:
             try:
                 async with session.get(url) as answer:
                     if answer.status == 200:
