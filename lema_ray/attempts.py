@@ -7,6 +7,7 @@ asked as it was taught. `attempt_question` is run by the student pool of `on_ray
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 from lema_ray.config import SamplingConfig
@@ -32,6 +33,7 @@ INSTRUCTIONS: dict[Task, str] = {
     "math": "Solve this step by step, one step a line, and end with: The answer is $\\boxed{...}$.",
     "choice": "Think about each choice, then end with the letter of the best one: The answer is (...)",
 }
+BEWARE = "Mistakes that are often made with such questions, to be avoided:"
 
 
 def question_text(question: Question) -> str:
@@ -42,13 +44,17 @@ def question_text(question: Question) -> str:
     return "\n".join((question.text, *lettered))
 
 
-def solve_prompt(question: Question, few_shot: int = 0) -> tuple[Message, ...]:
-    """The messages that ask for a solution, after `few_shot` worked examples as earlier turns."""
+def solve_prompt(question: Question, few_shot: int = 0, warnings: Sequence[str] = ()) -> tuple[Message, ...]:
+    """The messages that ask for a solution, after `few_shot` worked examples as earlier turns.
+
+    `warnings` are mistakes to beware of (`mistakes.warned`).
+    """
     instruction = INSTRUCTIONS[question.task]
     messages = []
     for text, solution in SOLUTIONS[question.task][:few_shot]:
         messages += [Message("user", f"{text}\n\n{instruction}"), Message("assistant", solution)]
-    return (*messages, Message("user", f"{question_text(question)}\n\n{instruction}"))
+    warned = "\n".join((BEWARE, *(f"- {warning}" for warning in warnings), "")) + "\n" if warnings else ""
+    return (*messages, Message("user", f"{question_text(question)}\n\n{warned}{instruction}"))
 
 
 def attempt_seed(run_seed: int, question_id: str, model: str, k: int) -> int:
@@ -91,9 +97,10 @@ async def attempt_question(
     few_shot: int = 0,
     seed: int = 0,
     origin: Origin = "sampled",
+    warnings: Sequence[str] = (),
 ) -> GradedQuestion:
     """The question with `samples` more attempts by `model`, not graded yet; a refused request becomes `Dropped`."""
-    messages = solve_prompt(graded.question, few_shot)
+    messages = solve_prompt(graded.question, few_shot, warnings)
 
     async def one(k: int) -> GradedAttempt | Dropped:
         own_id = attempt_id(graded.question.id, model, k)

@@ -119,7 +119,9 @@ def _gpus(config: RunConfig | None) -> Iterator[Finding]:
 
 def _gpus_wanted(config: RunConfig) -> float:
     actors = [s.actors.gpus for s in (*config.students, *config.writers)]
-    return sum(actors) + config.corrector.actors.gpus + config.train.gpus_per_worker + config.evaluate.actors.gpus
+    from lema_ray.on_ray.cluster import correcting_actors
+
+    return sum(actors) + correcting_actors(config).gpus + config.train.gpus_per_worker + config.evaluate.actors.gpus
 
 
 def _memory() -> Finding:
@@ -151,6 +153,8 @@ def _models(config: RunConfig) -> Iterator[Finding]:
             continue
         if engine.model in BUILT_IN:
             yield Finding("ok", "model", f"{engine.model}: built in, made or converted on first use")
+        elif "://" in engine.model:
+            yield Finding("ok", "model", f"{engine.model}: copied from its bucket at run time")
         elif not Path(engine.model).exists():
             yield Finding("warn", "model", f"{engine.model}: not a local directory, so the hub is asked at run time")
         else:

@@ -12,7 +12,7 @@ from typing import Literal
 
 Role = Literal["system", "user", "assistant"]
 Verdict = Literal["right", "wrong", "unsure"]
-Origin = Literal["sampled", "imported", "written", "injected", "edited"]
+Origin = Literal["sampled", "imported", "written", "injected", "edited", "branched", "resampled"]
 Task = Literal["arithmetic", "math", "choice"]
 GradingMode = Literal["default", "gsm8k_strict", "gsm8k_flexible", "lema_gsm8k", "lema_math", "qwen_math"]
 FinishReason = Literal["stop", "length", "imported"]
@@ -101,8 +101,10 @@ class Attempt:
     """One solution text by one model. Made by `attempts`, imports and some recipes; read by grading and recipes.
 
     `origin` is `sampled` for a student's own, `written` for a solution that a stronger model wrote as training data,
-    `injected` for a mistake that it made on purpose. `trace` is there where a policy of self-correction was at
-    work; the text is then that of its final draft, and the tokens are all that were spent.
+    `injected` for a mistake that it made on purpose, `edited` for the beginning of a right solution up to a step that
+    was made wrong, `branched` for one up to another step that a student took there and that proved wrong, `resampled`
+    for a wrong solution that it came to when it went on anew from inside a right one. `trace` is there where a policy
+    of self-correction was at work; the text is then that of its final draft, and the tokens are all that were spent.
     """
 
     id: str
@@ -116,6 +118,11 @@ class Attempt:
     completion_tokens: int = 0
     cost: float = 0.0
     trace: Trace | None = None
+
+    @property
+    def by_recipe(self) -> bool:
+        """Whether a recipe made it: it is training material, and no student's answer."""
+        return self.origin in ("injected", "edited", "branched", "resampled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,9 +202,10 @@ class Analysis:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the corrector said of a grade that was `unsure`. Made by `judge`; read by the ledger.
+    """What was found of an attempt that its answer could not tell. Made by `judge` and recipes; read by the ledger.
 
-    The verdict itself, with its reason, is in the attempt's grade (and in those of attempts with the same text).
+    The corrector judges grades that are `unsure`, a student's rollouts judge solutions that have no end. The verdict
+    itself, with its reason, is in the attempt's grade (and in those of attempts with the same text).
     """
 
     attempt_id: str
@@ -208,6 +216,7 @@ class Judgement:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost: float = 0.0
+    by: Literal["corrector", "student"] = "corrector"
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,7 +243,7 @@ class Dropped:
 
 
 def _finished_by_student(attempt: Attempt) -> bool:
-    return attempt.finish_reason != "length" and attempt.origin not in ("written", "injected")
+    return attempt.finish_reason != "length" and attempt.origin != "written" and not attempt.by_recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -346,6 +355,10 @@ class Span:
 
     text: str
     learn: bool = True
+
+
+UNFINISHED = Span("", learn=False)
+"""As a target's last span: the answer goes on after it, so its end of turn is not learned."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
 # A JSON parser reads an unescaped \frac as a form feed and "rac"; these control characters never occur in solutions.
 _LATEX_ESCAPES = {"\x0c": "\\f", "\x08": "\\b"}
+
+
+def json_schema(kinds: Mapping[str, Any]) -> str:
+    """The JSON schema of a reply with these fields, for endpoints that can enforce one.
+
+    The value of a field is its type (`string`, `integer`) or a whole schema.
+    """
+    fields = {key: {"type": kind} if isinstance(kind, str) else kind for key, kind in kinds.items()}
+    return json.dumps({"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False})
 
 
 def read_fields(reply: str, labels: Mapping[str, str]) -> dict[str, str]:

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
@@ -30,9 +33,20 @@ class RunFolder:
     def __init__(self, root: str) -> None:
         self.root = root if "://" in root else os.path.abspath(root)
 
+    @property
+    def in_bucket(self) -> bool:
+        """Whether files are objects: not appended to, not renamed, there when their last byte is."""
+        return "://" in self.root
+
     @cached_property
     def _filesystem(self) -> tuple[fs.FileSystem, str]:
-        return fs.FileSystem.from_uri(self.root) if "://" in self.root else (fs.LocalFileSystem(), self.root)
+        if not self.in_bucket:
+            return fs.LocalFileSystem(), self.root
+        try:
+            filesystem, path = fs.FileSystem.from_uri(self.root)
+            return filesystem, str(path)
+        except (pa.ArrowInvalid, ValueError) as error:
+            raise ConfigError(f"runs_dir: {self.root} cannot be used: {error}") from None
 
     def uri(self, *parts: str) -> str:
         """The full path or URI of something in the folder, as Ray Data and Ray Train take it."""
@@ -54,15 +68,29 @@ class RunFolder:
         found = [i.path for i in self._filesystem[0].get_file_info(selector) if i.type == fs.FileType.File]
         return sorted(os.path.relpath(path, base) for path in found if path.endswith(suffix))
 
+    def last_written(self) -> float:
+        """When the newest file was written, in Unix time; 0 without files."""
+        selector = fs.FileSelector(self._inner().rstrip("/"), recursive=True, allow_not_found=True)
+        times = [i.mtime_ns for i in self._filesystem[0].get_file_info(selector) if i.type == fs.FileType.File]
+        return max(times, default=0) / 1e9
+
     def remove(self, *parts: str) -> None:
         """Delete a directory and all below it, if it is there."""
         if self.exists(*parts):
             self._filesystem[0].delete_dir(self._inner(*parts))
 
+    def remove_file(self, *parts: str) -> None:
+        """Delete one file. Raises `OSError` when it is not there."""
+        self._filesystem[0].delete_file(self._inner(*parts))
+
     @contextmanager
     def writing(self, *parts: str) -> Iterator[pa.NativeFile]:
         """A stream into a file that readers see whole or not at all: it takes its name when the body succeeds."""
         filesystem, path = self._filesystem[0], self._inner(*parts)
+        if self.in_bucket:
+            with _uploaded(filesystem, path) as stream:
+                yield stream
+            return
         filesystem.create_dir(path.rsplit("/", 1)[0], recursive=True)
         with filesystem.open_output_stream(path + ".part") as stream:
             yield stream
@@ -148,6 +176,35 @@ class RunFolder:
         return note
 
 
+@contextmanager
+def _uploaded(filesystem: fs.FileSystem, path: str) -> Iterator[pa.NativeFile]:
+    """A stream that becomes an object once the body succeeds.
+
+    An object stream that is closed commits what it has, also when the body failed, and moving an object is a copy; so
+    the bytes wait in a local file.
+    """
+    with tempfile.NamedTemporaryFile(prefix="lema-") as held:
+        with pa.OSFile(held.name, "wb") as stream:
+            yield stream
+        with filesystem.open_output_stream(path) as stream:
+            shutil.copyfileobj(held, stream, 1 << 20)
+
+
+def _check_bucket(run: RunFolder) -> None:
+    """Raise `ConfigError` in one line when a file cannot be written to, read from and removed from a bucket."""
+    name = f"access-{secrets.token_hex(4)}"
+    try:
+        run.write_text("lema", name)
+        run.read_text(name)
+        run.remove_file(name)
+    except OSError as error:
+        said = str(error).splitlines()[0][:300]
+        raise ConfigError(
+            f"runs_dir: {run.root} cannot be written and read ({said}); check the bucket's name and region, and the"
+            " keys in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY or those of the machine"
+        ) from None
+
+
 def open_run(config: RunConfig, redo_changed: bool = False) -> RunFolder:
     """The folder of a run, made or found again. Raises `ConfigError` when it belongs to another config.
 
@@ -155,6 +212,8 @@ def open_run(config: RunConfig, redo_changed: bool = False) -> RunFolder:
     rest may too: the stages it touches begin anew, and what they had made is kept in `superseded/<n>/`.
     """
     run = RunFolder(config.folder)
+    if run.in_bucket:
+        _check_bucket(run)
     text = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     if not run.exists("config.yaml"):
         run.write_text(text, "config.yaml")

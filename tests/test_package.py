@@ -37,6 +37,11 @@ def test_help_lists_every_command() -> None:
         "evolve",
         "analyze",
         "score-corrector",
+        "train-verifier",
+        "perplexity",
+        "submit",
+        "manifest",
+        "status",
         "serve",
         "keys",
     ):

@@ -19,6 +19,7 @@ from lema_ray.config.engines import (
     BatchConfig,
     EndpointConfig,
     EngineSpec,
+    ErrorAwareConfig,
     LimitsConfig,
     OpenAISpec,
     PriceConfig,
@@ -31,15 +32,19 @@ from lema_ray.config.models import (
     ArmConfig,
     BuildConfig,
     CotSource,
+    DpoSettings,
     EvaluateConfig,
     EvaluationSampling,
     LoraSettings,
+    Objective,
     RowSource,
     TrainConfig,
 )
 from lema_ray.config.policy import EvaluatedPolicy, Policy, PolicyName
-from lema_ray.config.run import BudgetConfig, RayConfig, RunConfig
+from lema_ray.config.rounds import round_configs
+from lema_ray.config.run import BudgetConfig, RayConfig, RoundsConfig, RunConfig
 from lema_ray.config.section import ConfigError, Section
+from lema_ray.config.verifier import VerifierConfig
 
 __all__ = [
     "ActorsConfig",
@@ -51,8 +56,10 @@ __all__ = [
     "ConfigError",
     "CorrectorConfig",
     "CotSource",
+    "DpoSettings",
     "EndpointConfig",
     "EngineSpec",
+    "ErrorAwareConfig",
     "EvaluateConfig",
     "EvaluatedPolicy",
     "EvaluationSampling",
@@ -61,6 +68,7 @@ __all__ = [
     "JudgeConfig",
     "LimitsConfig",
     "LoraSettings",
+    "Objective",
     "OpenAISpec",
     "Policy",
     "PolicyName",
@@ -68,6 +76,7 @@ __all__ = [
     "QuestionsConfig",
     "RayConfig",
     "RecipeConfig",
+    "RoundsConfig",
     "RowSource",
     "RunConfig",
     "SamplingConfig",
@@ -77,6 +86,8 @@ __all__ = [
     "StudentConfig",
     "TrainConfig",
     "VLLMSpec",
+    "VerifierConfig",
     "load_config",
     "parse_config",
+    "round_configs",
 ]

@@ -92,7 +92,10 @@ def _explain(error: Any) -> str:
     if not location:
         return str(message)
     if error["type"] != "extra_forbidden":
-        return f"{dotted}: {message} (got {error['input']!r})" if error["type"] != "missing" else f"{dotted}: missing"
+        if error["type"] == "missing":
+            return f"{dotted}: missing"
+        # A check of a whole section names what it is about; the section itself would bury that.
+        return f"{dotted}: {message}" + ("" if isinstance(error["input"], dict) else f" (got {error['input']!r})")
     known = list(_section_at(location[:-1]).model_fields)
     near = difflib.get_close_matches(str(location[-1]), known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"

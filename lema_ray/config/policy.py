@@ -22,7 +22,9 @@ class Policy(Section):
         None, gt=0, description="new tokens of all drafts and critiques of an answer together"
     )
     timeout_s: float | None = Field(None, gt=0, description="for the whole answer")
-    threshold: float = Field(0.5, ge=0, le=1, description="verify: revise from this probability of being wrong on")
+    threshold: float | None = Field(
+        None, ge=0, le=1, description="verify: revise from this probability of being wrong on; default: the verifier's"
+    )
     samples: int = Field(5, ge=2, le=64, description="vote: solutions that are compared")
     gate: Literal["judged", "always"] = Field("judged", description="critique: revise what it calls wrong, or all")
     returns: Literal["final", "full"] = Field("final", alias="return", description="the solution, or the whole story")
@@ -38,4 +40,7 @@ class EvaluatedPolicy(Policy):
 
     oracle: bool = Field(
         False, description="critique, verify: revise what the reference says is wrong (an upper bound)"
+    )
+    verifier: str | None = Field(
+        None, description="verify: folder of a verifier (`lema train-verifier`); default: the model is asked itself"
     )

@@ -39,10 +39,11 @@ class Asked:
     sampling: EvaluationSampling
     few_shot: int
     seed: int
+    warnings: tuple[str, ...] = ()
 
     def key(self, question: Question) -> str:
         """32 hex digits of model content, question, prompt, sampling, policy and the seed of every sample."""
-        prompt = [[m.role, m.content] for m in solve_prompt(question, self.few_shot)]
+        prompt = [[m.role, m.content] for m in solve_prompt(question, self.few_shot, self.warnings)]
         seeds = [self._seed(question, k) for k in range(self.sampling.samples)]
         content = [self.identity, question.id, prompt, asdict(self.sampling.with_seed(None)), seeds]
         if self.sampling.policy.policy != "off":

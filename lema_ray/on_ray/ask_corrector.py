@@ -22,7 +22,7 @@ def ask_corrector(
 ) -> None:
     """Do `work` on every `GradedQuestion` of `part` that `sink` does not have. Raises what the work's actors raised."""
     rows = sum(piece.stop - piece.start for piece in slices(run, part, GradedQuestion, 1 << 20))
-    corrector, progress = config.corrector, open_progress()
+    corrector, progress = config.corrector, open_progress(config.name, rows)
     try:
         with resumable(run, *sink), without_warnings(), shown(progress, [stage], rows):
             dataset = read_rows(run, part, GradedQuestion, block_rows(rows))

@@ -12,18 +12,22 @@ import json
 import platform
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from importlib import metadata
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lema_ray.config import ConfigError, OpenAISpec, RunConfig, StudentConfig, VLLMSpec
+from lema_ray.config import ConfigError, OpenAISpec, RunConfig, StudentConfig, VLLMSpec, round_configs
 from lema_ray.engines import open_engine
-from lema_ray.recipes import open_recipe
+from lema_ray.planning.student import asked_student
 from lema_ray.records import Question, content_id
 from lema_ray.runs import RunFolder, open_run
+
+if TYPE_CHECKING:
+    from lema_ray.evaluation.scores import Score
 
 LIBRARIES = (
     "lema-ray",
@@ -39,6 +43,10 @@ LIBRARIES = (
 )
 
 
+PROVEN_ON = 3
+"""Questions that a trained model answers in vLLM and in transformers before its training counts as done."""
+
+
 class Flow:
     """One run. Its methods are the stages; each returns the stage's counts, from the manifest if it is done.
 
@@ -46,8 +54,10 @@ class Flow:
     """
 
     def __init__(self, config: RunConfig, redo_changed: bool = False) -> None:
-        for recipe in config.recipes:
-            open_recipe(recipe)
+        if config.rounds.count > 1:
+            first = f"name={config.name}-r1 rounds=1"
+            raise ConfigError(f"rounds: `lema run` walks all rounds; a single stage is one round's: give {first}")
+        asked_student(config)
         self.config = config
         self.run: RunFolder = open_run(config, redo_changed)
         if not self.run.exists("manifest.json"):
@@ -79,6 +89,16 @@ class Flow:
         if base is None:
             raise ConfigError("train.base: name the model to fine-tune; no student of this run is a vLLM model")
         return base
+
+    def check_cluster(self) -> None:
+        """Join or start the cluster, and fail before any work when it cannot hold a stage that is to be done."""
+        from lema_ray.on_ray.cluster import check_plan, connect, stages
+
+        pending = {stage: pools for stage, pools in stages(self.config).items() if self.run.stage(stage) is None}
+        if pending:
+            connect(self.config)
+        for stage, pools in pending.items():
+            check_plan(stage, pools)
 
     def questions(self) -> dict[str, Any]:
         """Read, check and write the questions (or the attempts to import)."""
@@ -154,13 +174,23 @@ class Flow:
             trained = train_arms(self.config, self.run, arms)
             gpus_are_free("the proof that the trained models load")
             with examiners(self.config) as pool:
-                question = next(self.run.read_records(Question, "questions", "test.parquet"))
+                questions = list(islice(self.run.read_records(Question, "questions", "test.parquet"), PROVEN_ON))
                 for arm in arms:
-                    answer = proven(pool, self.config, self.run.uri("models", arm), question)
+                    answer, agreed = proven(pool, self.config, self.run.uri("models", arm), questions)
                     print(f"models/{arm} loads in vLLM and answers: {' '.join(answer.split())[:100]}", flush=True)
+                    same = f"{sum(a.tokens for a in agreed)} greedy tokens of {len(agreed)} answers"
+                    print(f"models/{arm} says the same in transformers: {same}", flush=True)
+                    trained[arm]["same_in_transformers"] = sum(a.tokens for a in agreed)
             return {"arms": trained}
 
         return self._stage("train", work)
+
+    def verifier(self) -> dict[str, Any]:
+        """A classifier of right and wrong solutions, trained on the collected attempts."""
+        from lema_ray.on_ray.verifier import train_run_verifier
+
+        self._need("collect", "lema collect")
+        return self._stage("verifier", lambda: train_run_verifier(self.config, self.run, self.base))
 
     def evaluate(self) -> dict[str, Any]:
         """The base, every trained model and the models of `evaluate.models` on the held-out questions."""
@@ -185,9 +215,22 @@ class Flow:
                         took[name, sampling] = seconds
             samplings, modes = [s.name for s in self.config.evaluate.sampling], self.config.evaluate.also_graded_by
             scores, _ = score_run(self.run, list(models), samplings, took, modes)
+            self._score_cards(scores)
             return {"pass_at_1": {f"{s.model} {s.sampling}": round(s.pass_at_1, 4) for s in scores}}
 
         return self._stage("evaluate", work)
+
+    def _score_cards(self, scores: Sequence[Score]) -> None:
+        """Write each trained model's scores into its model card."""
+        from lema_ray.training.model_card import with_scores
+
+        for arm in self.config.build.arms:
+            rows = [
+                (s.sampling, f"{s.pass_at_1:.1%}", f"{s.low:.1%} to {s.high:.1%}") for s in scores if s.model == arm
+            ]
+            if rows and self.run.exists("models", arm, "README.md"):
+                card = with_scores(self.run.read_text("models", arm, "README.md"), rows)
+                self.run.write_text(card, "models", arm, "README.md")
 
     def report(self) -> str:
         """The page, unless there is one of these very stages; returns where it is. `lema report` makes it anew."""
@@ -204,18 +247,28 @@ class Flow:
 
 
 def run_all(config: RunConfig, redo_changed: bool = False) -> str:
-    """The whole run; returns one line that says what it showed."""
+    """The whole run, or all its rounds; returns one line that says what it showed."""
+    from lema_ray.evaluation.compare_rounds import write_rounds
     from lema_ray.evaluation.scores import read_scores
     from lema_ray.report import headline
 
-    flow = Flow(config, redo_changed)
-    flow.questions()
-    flow.collect()
-    flow.build()
-    flow.train()
-    flow.evaluate()
-    flow.report()
-    return headline(*read_scores(flow.run))
+    rounds = round_configs(config)
+    runs, said = [], []
+    for each in rounds:
+        flow = Flow(each, redo_changed)
+        flow.check_cluster()
+        flow.questions()
+        flow.collect()
+        flow.build()
+        flow.train()
+        flow.evaluate()
+        flow.report()
+        runs.append(flow.run)
+        said.append(headline(*read_scores(flow.run)))
+        if len(rounds) > 1:
+            print(f"{each.name}: {said[-1]}", flush=True)
+            print(f"rounds so far: {write_rounds(config.folder, runs)}", flush=True)
+    return said[-1]
 
 
 def launched_config(config: RunConfig, run: RunFolder, stack: ExitStack) -> RunConfig:
@@ -223,7 +276,7 @@ def launched_config(config: RunConfig, run: RunFolder, stack: ExitStack) -> RunC
     from lema_ray.engines.launch import launched
 
     # A server writes its log with plain files; a run on object storage keeps it beside the driver.
-    logs = Path(tempfile.mkdtemp(prefix="lema-")) if "://" in run.root else Path(run.root, "logs")
+    logs = Path(tempfile.mkdtemp(prefix="lema-")) if run.in_bucket else Path(run.root, "logs")
     logs.mkdir(parents=True, exist_ok=True)
 
     def start(engine: Any, name: str) -> Any:

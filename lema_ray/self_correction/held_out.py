@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import cache
 
 from lema_ray.attempts import attempt_id, attempt_question, new_attempt, request_seed
 from lema_ray.checks import grade_revision
@@ -21,8 +23,9 @@ from lema_ray.records import (
 )
 from lema_ray.self_correction.models import Models
 from lema_ray.self_correction.policies import correct_itself
-from lema_ray.self_correction.problem import from_question
+from lema_ray.self_correction.problem import Problem, from_question
 from lema_ray.self_correction.streams import streamed
+from lema_ray.self_correction.trained_verifier import TrainedVerifier
 from lema_ray.self_correction.verifier import OracleVerifier
 
 
@@ -34,6 +37,7 @@ async def answer_question(
     sampling: EvaluationSampling,
     few_shot: int = 0,
     seed: int = 0,
+    warnings: Sequence[str] = (),
 ) -> GradedQuestion:
     """The question with `samples` answers, not graded yet; under a policy each with its trace."""
     if sampling.policy.policy == "off":
@@ -45,13 +49,14 @@ async def answer_question(
             sampling=sampling,
             few_shot=few_shot,
             seed=seed,
+            warnings=warnings,
         )
     question, models = graded.question, models_for(sampling.policy, graded.question, generate)
 
     async def one(k: int) -> GradedAttempt | Dropped:
         own_seed = request_seed(sampling, seed, question.id, model, k)
         own_id, asked = attempt_id(question.id, model, k), sampling.with_seed(own_seed)
-        trace = await last_trace(sampling.policy, question, few_shot, asked, models)
+        trace = await last_trace(sampling.policy, from_question(question, few_shot, warnings), asked, models)
         if trace.stop_reason == "refused" and not trace.text:
             return _dropped(own_id, trace)
         whole = Completion(
@@ -66,8 +71,11 @@ async def answer_question(
 
 
 def models_for(policy: EvaluatedPolicy, question: Question, generate: Generate) -> Models:
-    """One engine in every part; with `oracle` the reference says what is revised."""
+    """One engine in every part but a trained verifier; with `oracle` the reference says what is revised."""
     models = Models(streamed(generate))
+    if policy.verifier is not None:
+        trained = _trained(policy.verifier)
+        models = replace(models, verifier=trained, threshold=trained.threshold)
     if not policy.oracle:
         return models
 
@@ -77,11 +85,14 @@ def models_for(policy: EvaluatedPolicy, question: Question, generate: Generate) 
     return replace(models, oracle=right, verifier=OracleVerifier(right))
 
 
-async def last_trace(
-    policy: EvaluatedPolicy, question: Question, few_shot: int, sampling: Sampling, models: Models
-) -> Trace:
+@cache
+def _trained(folder: str) -> TrainedVerifier:
+    return TrainedVerifier(folder)
+
+
+async def last_trace(policy: EvaluatedPolicy, problem: Problem, sampling: Sampling, models: Models) -> Trace:
     """How one answer came about, once it is there."""
-    events = correct_itself(policy, from_question(question, few_shot), sampling, models)
+    events = correct_itself(policy, problem, sampling, models)
     (trace,) = [event async for event in events if isinstance(event, Trace)]
     return trace
 

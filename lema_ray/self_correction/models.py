@@ -37,11 +37,15 @@ Oracle = Callable[[str], Awaitable[bool]]
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """`solver` writes drafts, `reviser` revisions, `adviser` is asked about solutions; the solver does what is left."""
+    """`solver` writes drafts, `reviser` revisions, `adviser` is asked about solutions; the solver does what is left.
+
+    `threshold` is the probability of being wrong from which on `verify` revises where the policy sets none.
+    """
 
     solver: Streaming
     reviser: Streaming | None = None
     adviser: Streaming | None = None
     critic: Critic = field(default_factory=AskedCritic)
     verifier: Verifier = field(default_factory=AskedVerifier)
+    threshold: float = 0.5
     oracle: Oracle | None = None

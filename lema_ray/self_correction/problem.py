@@ -22,9 +22,9 @@ class Problem:
         return question_text(self.question)
 
 
-def from_question(question: Question, few_shot: int = 0) -> Problem:
-    """A question, asked as models are taught."""
-    return Problem(solve_prompt(question, few_shot), question)
+def from_question(question: Question, few_shot: int = 0, warnings: Sequence[str] = ()) -> Problem:
+    """A question, asked as models are taught, perhaps with `warnings` of mistakes."""
+    return Problem(solve_prompt(question, few_shot, warnings), question)
 
 
 def from_messages(messages: Sequence[Message]) -> Problem:

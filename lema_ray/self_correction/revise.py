@@ -57,7 +57,7 @@ async def correct(run: Answering, number: int) -> AsyncGenerator[Event, None]:
     finally:
         if revision >= 0:
             run.finish(revision, "".join(parts), done)
-    if done and revision < 0:
+    if done and run.best != revision:  # it has no solution, or one without an answer
         raise Ended("unreadable_reply")
     run.stop_reason = "revised" if done else "no_doubt"
 

@@ -25,7 +25,8 @@ async def verify(run: Answering) -> AsyncGenerator[Event, None]:
         if probability is None:
             raise Ended("unreadable_reply")
         run.probability_wrong = probability
-        if probability < run.policy.threshold:
+        threshold = run.policy.threshold
+        if probability < (run.models.threshold if threshold is None else threshold):
             run.stop_reason = "below_threshold"
             return
         reason = f"It is wrong with a probability of {probability:.0%}."

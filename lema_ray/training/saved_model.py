@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lema_ray.models import ModelError, check_model
+from lema_ray.training.model_card import model_card
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ def check_saved_model(path: str, base_path: str) -> SavedModel:
     files short; both are found here without loading any weight.
     """
     check_model(path)
-    saved, base = _shapes(Path(path)), _shapes(_base_folder(base_path))
+    saved, base = tensor_shapes(Path(path)), tensor_shapes(_base_folder(base_path))
     tied = {"lm_head.weight"} if _config(path).get("tie_word_embeddings") else set()
     missing = sorted(base.keys() - saved.keys() - tied)
     if missing:
@@ -62,32 +63,7 @@ def finish_model(folder: str, end_of_turn: int, card: Mapping[str, Any]) -> None
     (Path(folder) / "README.md").write_text(model_card(card))
 
 
-def model_card(card: Mapping[str, Any]) -> str:
-    """A Hugging Face model card from `base`, `arm`, `method` and the counts of a training."""
-    counts = "\n".join(f"| {name.replace('_', ' ')} | {value} |" for name, value in card["counts"].items())
-    kind = (
-        "merged LoRA adapter (the adapter itself is in `adapter/`)" if card["method"] == "lora" else "full fine-tuning"
-    )
-    return f"""---
-base_model: {card["base"]}
-library_name: transformers
-pipeline_tag: text-generation
-tags: [trl, sft, lema-ray, self-correction]
----
-# {card["arm"]}
-
-{card["base"]}, fine-tuned by lema-ray on the training set `{card["arm"]}`: {kind}, TRL and DeepSpeed.
-
-| | |
-|---|---|
-{counts}
-
-Licence: that of the base model applies to these weights; the training data carries that of its questions and of the
-model that wrote the corrections. Check all three before you publish.
-"""
-
-
-def _shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     """Tensor shapes from the headers of all weight files; none of the weights are read."""
     from safetensors import SafetensorError, safe_open
 

@@ -1,57 +1,36 @@
-"""What a training worker is told before it trains: DeepSpeed's JSON, TRL's arguments, threads and communication.
+"""What a training worker is told before it trains: TRL's arguments, threads and communication.
 
-`training` calls this in every worker; `on_ray.trainer` reads the DeepSpeed file on the driver.
+`loop` and `on_ray.training_worker` call this in every worker.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import difflib
-import json
 import os
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lema_ray.config import ConfigError
+from lema_ray.config import ConfigError, TrainConfig
 
 if TYPE_CHECKING:
     from lema_ray.training.loop import TrainJob
 
-PRESETS = Path(__file__).parent / "deepspeed"
 OURS = {
     "output_dir": "the run folder decides where checkpoints go",
     "deepspeed": "set train.deepspeed",
     "max_length": "set train.max_length",
+    "remove_unused_columns": "the batch is made from our own columns",
     "dataset_kwargs": "rows arrive tokenized",
-    "packing": "rows are tokenized and labelled one by one",
+    "packing": "set train.packing",
     "use_cpu": "set train.gpus_per_worker to 0",
     "accelerator_config": "it carries what DeepSpeed needs on the CPU",
+    "eval_packing": "dev rows are padded",
+    "padding_free": "set train.packing",
     "seed": "set the run's seed",
 }
-"""Keys of SFTConfig that `train.trainer` may not set, and what decides instead."""
-
-
-def load_deepspeed(name: str | None) -> dict[str, Any] | None:
-    """A DeepSpeed JSON by path or shipped name, as it is; None trains without DeepSpeed. Raises `ConfigError`."""
-    if name is None:
-        return None
-    shipped = PRESETS / f"{name}.json"
-    path = shipped if shipped.exists() else Path(name).expanduser()
-    try:
-        config = json.loads(path.read_text())
-    except FileNotFoundError:
-        known = ", ".join(sorted(p.stem for p in PRESETS.glob("*.json")))
-        raise ConfigError(f"train.deepspeed: no such file {name!r}; the shipped ones are {known}") from None
-    except ValueError as error:
-        raise ConfigError(f"train.deepspeed: {path} is not valid JSON: {error}") from None
-    zero = config.get("zero_optimization", {})
-    if zero.get("stage") == 3 and not zero.get("stage3_gather_16bit_weights_on_model_save"):
-        raise ConfigError(
-            f"train.deepspeed: {path} asks for ZeRO-3; set zero_optimization.stage3_gather_16bit_weights_on_model_save"
-            " to true in it, or the saved model would be empty"
-        )
-    return dict(config)
+"""Keys of SFTConfig and DPOConfig that `train.trainer` may not set, and what decides instead."""
+OURS_IN_DPO = {"beta": "set train.dpo.beta", "loss_type": "set train.dpo", "loss_weights": "set train.dpo.nll"}
 
 
 def start_worker(cpus: float, on_gpu: bool) -> None:
@@ -77,10 +56,12 @@ def start_worker(cpus: float, on_gpu: bool) -> None:
 
 
 def build_trainer_arguments(job: TrainJob) -> Any:
-    """The `SFTConfig`: our defaults, then `train.trainer`, then what only we can know. Raises `ConfigError`."""
-    from trl import SFTConfig
+    """TRL's arguments: our defaults, then `train.trainer`, then what only we can know. Raises `ConfigError`."""
+    from trl import DPOConfig, SFTConfig
 
-    check_trainer_keys(job.settings.trainer, [f.name for f in dataclasses.fields(SFTConfig) if f.init])
+    made = DPOConfig if job.objective == "dpo" else SFTConfig
+    known = [field.name for field in dataclasses.fields(made) if field.init]
+    check_trainer_keys(job.settings.trainer, known, OURS | (OURS_IN_DPO if job.objective == "dpo" else {}))
     defaults: dict[str, Any] = {
         "report_to": "none",
         "disable_tqdm": True,
@@ -93,13 +74,29 @@ def build_trainer_arguments(job: TrainJob) -> Any:
         "output_dir": job.checkpoints,
         "deepspeed": job.deepspeed,
         "max_length": None,
-        "dataset_kwargs": {"skip_prepare_dataset": True},
+        "remove_unused_columns": False,
         "seed": job.seed,
     }
+    ours |= _dpo(job.settings) if job.objective == "dpo" else {"dataset_kwargs": {"skip_prepare_dataset": True}}
+    _check_reporting((defaults | job.settings.trainer)["report_to"])
     try:
-        return SFTConfig(**(defaults | job.settings.trainer | ours))
+        return made(**(defaults | job.settings.trainer | ours))
     except (TypeError, ValueError) as error:
-        raise ConfigError(f"train.trainer: SFTConfig refuses these settings: {error}") from error
+        raise ConfigError(f"train.trainer: {made.__name__} refuses these settings: {error}") from error
+
+
+def _check_reporting(report_to: str | Sequence[str]) -> None:
+    from transformers.integrations import get_available_reporting_integrations
+
+    wanted = {report_to} if isinstance(report_to, str) else set(report_to)
+    if missing := wanted - {"none", "all", *get_available_reporting_integrations()}:
+        raise ConfigError(f"train.trainer.report_to: {', '.join(sorted(missing))} is not installed here, or not known")
+
+
+def _dpo(settings: TrainConfig) -> dict[str, Any]:
+    """The DPO loss, and beside it TRL's `sft` term: the chosen answers' NLL, a mean over the batch's learned tokens."""
+    weighted = {"sigmoid": 1.0} | ({"sft": settings.dpo.nll} if settings.dpo.nll else {})
+    return {"beta": settings.dpo.beta, "loss_type": list(weighted), "loss_weights": list(weighted.values())}
 
 
 def _accelerate_on_cpu(with_deepspeed: bool) -> dict[str, Any]:
@@ -117,13 +114,14 @@ def _accelerate_on_cpu(with_deepspeed: bool) -> dict[str, Any]:
     return {"accelerator_config": {"use_configured_state": True}}
 
 
-def check_trainer_keys(trainer: dict[str, Any], known: Sequence[str]) -> None:
-    """Raise `ConfigError` for a key that SFTConfig does not have, or that is decided elsewhere."""
+def check_trainer_keys(trainer: dict[str, Any], known: Sequence[str], ours: Mapping[str, str] = OURS) -> None:
+    """Raise `ConfigError` for a key that TRL's arguments do not have, or that is decided elsewhere."""
     for key in trainer:
-        if key in OURS:
-            raise ConfigError(f"train.trainer.{key}: {OURS[key]}")
+        if key in ours:
+            raise ConfigError(f"train.trainer.{key}: {ours[key]}")
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
             raise ConfigError(
-                f"train.trainer.{key}: SFTConfig has no such field" + (f"; did you mean {near[0]!r}?" if near else "")
+                f"train.trainer.{key}: TRL's arguments have no such field"
+                + (f"; did you mean {near[0]!r}?" if near else "")
             )
