@@ -15,12 +15,14 @@ from lema_ray.few_shot.solutions import SOLUTIONS
 from lema_ray.records import (
     UNGRADED,
     Attempt,
+    Completion,
     Dropped,
     GradedAttempt,
     GradedQuestion,
     Message,
     Origin,
     Question,
+    Sampling,
     Task,
     content_id,
 )
@@ -64,6 +66,21 @@ def attempt_id(question_id: str, model: str, k: int) -> str:
     return f"{question_id}/{content_id(model)[:4]}{k}"
 
 
+def new_attempt(id: str, model: str, completion: Completion, sampling: Sampling) -> Attempt:
+    """The record of what a model answered."""
+    return Attempt(
+        id=id,
+        text=completion.text,
+        model=model,
+        finish_reason=completion.finish_reason,
+        seed=sampling.seed,
+        temperature=sampling.temperature,
+        prompt_tokens=completion.prompt_tokens,
+        completion_tokens=completion.completion_tokens,
+        cost=completion.cost,
+    )
+
+
 async def attempt_question(
     graded: GradedQuestion,
     generate: Generate,
@@ -85,19 +102,8 @@ async def attempt_question(
             completion = await generate(messages, sampling.with_seed(own_seed))
         except RequestRefused as refusal:
             return refusal.dropped("attempts", own_id)
-        attempt = Attempt(
-            id=own_id,
-            text=completion.text,
-            model=model,
-            origin=origin,
-            finish_reason=completion.finish_reason,
-            seed=own_seed,
-            temperature=sampling.temperature,
-            prompt_tokens=completion.prompt_tokens,
-            completion_tokens=completion.completion_tokens,
-            cost=completion.cost,
-        )
-        return GradedAttempt(attempt, UNGRADED)
+        attempt = new_attempt(own_id, model, completion, sampling.with_seed(own_seed))
+        return GradedAttempt(replace(attempt, origin=origin), UNGRADED)
 
     made = await asyncio.gather(*(one(k) for k in range(samples)))
     attempts = tuple(m for m in made if isinstance(m, GradedAttempt))

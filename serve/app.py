@@ -14,6 +14,7 @@ import ray
 from ray import serve
 from ray.serve import Application
 
+from lema_ray import __version__
 from lema_ray.config import ConfigError
 from serve.checks import check_config, model_name, model_path
 from serve.config import ServeConfig, parse_serve_config
@@ -71,11 +72,17 @@ def _gpus(config: ServeConfig) -> float:
 
 
 def _desk(config: ServeConfig) -> Any:
-    options = {"num_cpus": 0}
+    remembered = config.feedback.remembered if config.feedback else 0
     deployment = serve.deployment(DeskDeployment).options(
-        name="Desk", num_replicas=1, ray_actor_options=options, max_ongoing_requests=1000, health_check_period_s=1
+        name="Desk",
+        # The same desk goes on when only the model is replaced: it holds the minutes of all keys.
+        version=f"{__version__}-{remembered}",
+        num_replicas=1,
+        ray_actor_options={"num_cpus": 0},
+        max_ongoing_requests=1000,
+        health_check_period_s=1,
     )
-    return deployment.bind(config.feedback.remembered if config.feedback else 0)
+    return deployment.bind(remembered)
 
 
 def _options(config: ServeConfig) -> dict[str, Any]:

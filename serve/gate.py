@@ -12,7 +12,7 @@ import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, RedirectResponse
 
 from serve.errors import OPEN, ApiError, bad_request
 from serve.page_routes import page_paths
@@ -61,6 +61,11 @@ class Gate:
         SPENT.set(visit.spent)
         reply = _Reply(visit, send)
         try:
+            if _needs_slash(scope):
+                # Under a prefix the page's relative addresses need the slash.
+                answer = RedirectResponse(f"{scope['path']}/")
+                await answer(scope, receive, reply.send)
+                return
             await self._let_in(scope, receive, reply, visit)
         except ApiError as error:
             await reply.error(error)
@@ -166,6 +171,11 @@ def _request_id(scope: Scope) -> str:
         if name.lower() == b"x-request-id" and _ID.fullmatch(value.decode("latin-1")):
             return str(value.decode("latin-1"))
     return uuid.uuid4().hex
+
+
+def _needs_slash(scope: Scope) -> bool:
+    root = str(scope.get("root_path", ""))
+    return len(root) > 1 and scope["path"] == root
 
 
 def _path(scope: Scope) -> str:

@@ -68,7 +68,7 @@ def _success(path: str) -> dict[str, Any]:
         return {"description": "Prometheus text", "content": {"text/plain": {"schema": {"type": "string"}}}}
     content = _json({"type": "object"})
     if path in ("/v1/chat/completions", "/v1/completions"):
-        content["text/event-stream"] = {"schema": {"type": "string"}}
+        content["text/event-stream"] = {}
     return {"description": "the answer", "content": content}
 
 

@@ -13,11 +13,13 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from serve.config import Caps
-from serve.errors import ApiError, bad_request
+from serve.errors import bad_request
 
 B = TypeVar("B", bound=BaseModel)
 
 _INT64 = 2**63
+DEEPEST = 64
+"""Levels of objects and arrays in a request; schemas and tools need some."""
 TokenId = Annotated[int, Field(ge=0, lt=2**31)]
 Stop = Annotated[str, Field(min_length=1, max_length=256)]
 
@@ -76,11 +78,12 @@ class SelfCorrection(Strict):
     model_config = ConfigDict(strict=True, extra="forbid")
 
     policy: str | None = None
-    max_revisions: int | None = None
-    max_tokens: int | None = None
-    timeout_s: float | None = None
-    threshold: float | None = None
-    samples: int | None = None
+    max_revisions: int | None = Field(None, ge=0, le=8)
+    max_tokens: int | None = Field(None, ge=1)
+    timeout_s: float | None = Field(None, gt=0)
+    threshold: float | None = Field(None, ge=0, le=1)
+    samples: int | None = Field(None, ge=2, le=64)
+    gate: Literal["judged", "always"] | None = None
     return_: Literal["final", "full"] | None = Field(None, alias="return")
 
 
@@ -175,6 +178,8 @@ def read_json(body: bytes) -> dict[str, Any]:
         raise bad_request(f"the body is not valid JSON: {error}"[:300], code="invalid_json") from None
     if not isinstance(data, dict):
         raise bad_request("the body has to be a JSON object", code="invalid_json")
+    if body.count(b"[") + body.count(b"{") > DEEPEST and _is_deep(data):
+        raise bad_request(f"the body is nested more than {DEEPEST} levels deep", code="invalid_json")
     return data
 
 
@@ -210,6 +215,17 @@ def estimated_tokens(body: ChatBody | CompletionBody, size: int, room: int) -> i
     return min(size // 3, room) + (body.n or 1) * min(body.output_tokens or 256, room)
 
 
+def _is_deep(data: Any) -> bool:
+    """Whether anything lies deeper than `DEEPEST`: what comes after would recurse into it."""
+    level = [data]
+    for _ in range(DEEPEST):
+        containers = (one for one in level if isinstance(one, dict | list))
+        level = [item for one in containers for item in (one.values() if isinstance(one, dict) else one)]
+        if not level:
+            return False
+    return True
+
+
 def _number(text: str) -> float | int:
     """A JSON number: 1.0 is the integer 1, as JSON Schema has it, and 1e999 is none."""
     number = float(text)
@@ -220,15 +236,3 @@ def _number(text: str) -> float | int:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
-
-
-__all__ = [
-    "ApiError",
-    "ChatBody",
-    "CompletionBody",
-    "FeedbackBody",
-    "SelfCorrection",
-    "check_caps",
-    "parse_body",
-    "read_json",
-]

@@ -24,7 +24,6 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
 
-from lema_ray.attempts import attempt_question
 from lema_ray.config import EngineSpec, EvaluationSampling, GradingConfig, RunConfig, SamplingConfig, VLLMSpec
 from lema_ray.engines import EngineUnavailable, open_engine
 from lema_ray.evaluation.earlier_answers import PARTS, Asked, EarlierAnswers, read_earlier, with_keys
@@ -34,6 +33,7 @@ from lema_ray.on_ray.cluster import check_plan, evaluate_pools
 from lema_ray.on_ray.pools import from_rows, grade_questions, stage_error, to_rows
 from lema_ray.records import GradedQuestion, Question
 from lema_ray.runs import RunFolder
+from lema_ray.self_correction.held_out import answer_question
 
 CHUNK_QUESTIONS = 64
 CHUNKS_IN_FLIGHT = 4
@@ -75,14 +75,8 @@ class Examiner:
         async def answered(row: GradedQuestion) -> GradedQuestion:
             if row.attempts:
                 return row
-            return await attempt_question(
-                row,
-                self._engine,
-                model=model,
-                samples=sampling.samples,
-                sampling=sampling,
-                few_shot=few_shot,
-                seed=seed,
+            return await answer_question(
+                row, self._engine, model=model, sampling=sampling, few_shot=few_shot, seed=seed
             )
 
         examined = list(await asyncio.gather(*map(answered, rows)))

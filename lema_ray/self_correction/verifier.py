@@ -7,6 +7,7 @@ The prompted and the oracle verifier of SCORE (arXiv 2404.17140, section 6 of it
 from __future__ import annotations
 
 import re
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from lema_ray.engines import Generate
@@ -29,6 +30,17 @@ class AskedVerifier:
         shown = f"{VERIFY}\n\n---\n\nQuestion:\n{question}\n\nSolution:\n{solution.strip()}"
         reply = await ask((Message("user", shown),), Sampling(temperature=0.0, max_tokens=self.max_tokens))
         return read_probability(reply.text)
+
+
+@dataclass(frozen=True, slots=True)
+class OracleVerifier:
+    """A `Verifier` that knows the reference: what could be done if one knew when to doubt. Evaluation only."""
+
+    right: Callable[[str], Awaitable[bool]]
+
+    async def __call__(self, question: str, solution: str, ask: Generate) -> float:
+        """0 or 1."""
+        return 0.0 if await self.right(solution) else 1.0
 
 
 def read_probability(reply: str) -> float | None:

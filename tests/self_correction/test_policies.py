@@ -94,6 +94,7 @@ def test_what_cannot_be_read_leaves_the_draft(reply: str, reason: str, drafts: i
     trace = adds_up(run("revise", Models(solver(WRONG, reply))))
     assert (trace.stop_reason, len(trace.drafts)) == (reason, drafts)
     assert drafts == 2 or trace.text == WRONG
+    assert trace.completion_tokens == len(WRONG) + len(reply), "what cannot be used was paid for"
 
 
 def test_rounds_of_revision_end_when_nothing_changes() -> None:

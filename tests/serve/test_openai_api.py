@@ -116,6 +116,7 @@ ABUSES: dict[str, tuple[Any, int]] = {
     "half a surrogate": (b'{"messages": [{"role": "user", "content": "\\ud800"}]}', 400),
     "deep arrays": (b'{"messages": ' + b"[" * 100_000 + b"]" * 100_000 + b"}", 400),
     "deep objects": (b'{"a":' * 50_000 + b"1" + b"}" * 50_000, 400),
+    "deep tools": (b'{"messages": [], "tools": [' + b'{"a":' * 400 + b"1" + b"}" * 400 + b"]}", 400),
     "no messages": ({}, 400),
     "empty messages": ({"messages": []}, 400),
     "too many messages": ({"messages": ASK * 300}, 400),

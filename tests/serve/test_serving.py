@@ -18,7 +18,7 @@ from soak import Outcomes, load_for
 from lema_ray.config import ImportConfig
 from lema_ray.questions.imported import read_attempts
 
-pytestmark = [pytest.mark.serve, pytest.mark.ray, pytest.mark.vllm, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.serve, pytest.mark.ray, pytest.mark.vllm, pytest.mark.timeout(700)]
 
 MODEL = "word-problems"
 ASK: list[Any] = [{"role": "user", "content": "Tom has 2 apples and buys 3 more. How many apples does Tom have?"}]
@@ -163,7 +163,7 @@ def test_the_model_is_replaced_and_no_request_fails(endpoint: Endpoint) -> None:
     outcomes = Outcomes()
     with load_for(endpoint.url, endpoint.key, outcomes, clients=3) as stop:
         serve.run(build(changed), name="default", route_prefix="/", blocking=False)
-        _wait_until(lambda: endpoint.client().models.list().data[0].id == "second", 200)
+        _wait_until(lambda: endpoint.client().models.list().data[0].id == "second", 300)
         stop()
     assert outcomes.answered > 10 and not outcomes.failed, outcomes.failed
 
@@ -176,7 +176,7 @@ def test_a_killed_replica_costs_its_own_requests_and_heals(endpoint: Endpoint) -
         _wait_until(lambda: outcomes.answered > 5)
         os.kill(replica, 9)
         _wait_until(lambda: _replicas() not in ([], [replica]), 60)
-        _wait_until(lambda: _ready(endpoint), 200)
+        _wait_until(lambda: _ready(endpoint), 300)
         before = outcomes.answered
         _wait_until(lambda: outcomes.answered > before + 5)
         stop()

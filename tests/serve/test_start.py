@@ -108,3 +108,16 @@ def test_keys_from_the_command_line(tmp_path: Path) -> None:
     assert runner.invoke(app, ["keys", "list", "--file", str(file)]).stdout.startswith("anna")
     assert runner.invoke(app, ["keys", "revoke", "anna", "--file", str(file)]).exit_code == 0
     assert read_keys(file) == []
+
+
+def test_the_example_for_serve_deploy_is_one_that_serve_takes() -> None:
+    import yaml
+    from ray.serve.schema import ServeDeploySchema
+
+    raw = yaml.safe_load((Path(__file__).parents[2] / "serve" / "config.yaml").read_text())
+    schema = ServeDeploySchema.model_validate(raw)
+    # Serve lets unknown keys pass: all that are there have to be among its own.
+    assert raw.keys() <= ServeDeploySchema.model_fields.keys()
+    for application in schema.applications:
+        assert application.import_path == "serve.app:build"
+        parse_serve_config(application.args)
