@@ -5,6 +5,7 @@ Called by `on_ray.flow` for `lema train-verifier`.
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,10 @@ def _train(config: RunConfig, base: str, root: str) -> dict[str, Any]:
         job = VerifierJob(settings.base or base, rows, settings, output, scratch, config.seed)
         told = train_verifier(job)
         run.remove(*FOLDER)
-        fs.copy_files(output, run.uri(*FOLDER))
+        if "://" in run.root:
+            fs.copy_files(output, run.uri(*FOLDER))
+        else:
+            shutil.copytree(output, run.uri(*FOLDER))
     return told
 
 
