@@ -124,9 +124,9 @@ def memory(batch: int) -> dict[str, Any]:
     from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedTokenizerFast
 
     from lema_ray.config import TrainConfig
+    from lema_ray.training.deepspeed_files import load_presets
     from lema_ray.training.memory import describe, model_shape, needed, training_load
     from lema_ray.training.meter import memory_gb
-    from lema_ray.training.settings import load_presets
 
     with tempfile.TemporaryDirectory() as folder:
         AutoModelForCausalLM.from_config(LlamaConfig(**SHAPE)).save_pretrained(folder)

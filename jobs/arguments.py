@@ -7,14 +7,16 @@ from contextlib import contextmanager
 
 from lema_ray.config import RunConfig, load_config
 from lema_ray.errors import LemaError, explain_os_error
+from lema_ray.on_ray.same_versions import check_same_versions
 
 
 def config_from_command_line(description: str | None) -> RunConfig:
-    """The run that this job was asked to do."""
+    """The run that this job was asked to do. Raises `ConfigError`, also when another version submitted it."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", required=True, help="the run's YAML file")
     parser.add_argument("overrides", nargs="*", help="dotted.key=value")
     arguments = parser.parse_args()
+    check_same_versions()
     return load_config(arguments.config, arguments.overrides)
 
 

@@ -153,6 +153,8 @@ def _models(config: RunConfig) -> Iterator[Finding]:
             continue
         if engine.model in BUILT_IN:
             yield Finding("ok", "model", f"{engine.model}: built in, made or converted on first use")
+        elif "://" in engine.model:
+            yield Finding("ok", "model", f"{engine.model}: copied from its bucket at run time")
         elif not Path(engine.model).exists():
             yield Finding("warn", "model", f"{engine.model}: not a local directory, so the hub is asked at run time")
         else:

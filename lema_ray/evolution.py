@@ -44,19 +44,27 @@ def correction_counts(rows: Iterable[GradedQuestion]) -> list[tuple[str, int]]:
     return [(row.question.id, len(row.corrections)) for row in rows if row.corrections]
 
 
+def draw_of(question: Question, number: int) -> GradedQuestion:
+    """A seed as it was drawn for the `number`-th time: a row of its own, without what happened to the question."""
+    return GradedQuestion(replace(question, id=content_id(STAGE, question.id, str(number))))
+
+
 async def evolve_question(
     seed: GradedQuestion, generate: Generate, *, sampling: SamplingConfig, answers: int = 3
 ) -> GradedQuestion:
-    """The new question, its answers as attempts and their majority as reference; or the seed with a `Dropped`."""
+    """The new question, its answers as attempts and their majority as reference; or the seed with a `Dropped`.
+
+    The row keeps the id of its draw; a questions file gives the new question the id of its content.
+    """
     request = sampling.with_seed(int(content_id(seed.question.id, seed.question.text), 16) % 2**31)
     try:
         reply = await generate((Message("user", WRITE.format(question=question_text(seed.question))),), request)
     except RequestRefused as refusal:
         return replace(seed, drops=(refusal.dropped(STAGE, seed.question.id),))
     text = read_fields(reply.text, {"question": "Created Question"}).get("question", "")
-    if not text or content_id(text) == seed.question.id:
+    if not text or text == seed.question.text:
         return replace(seed, drops=(Dropped.of(STAGE, seed.question.id, "unreadable_reply", reply),))
-    question = Question(content_id(text), text, "", STAGE, seed.question.task, level=seed.question.level)
+    question = Question(seed.question.id, text, "", STAGE, seed.question.task, level=seed.question.level)
     answered = await attempt_question(
         GradedQuestion(question), generate, model=reply.model, samples=answers, sampling=sampling, origin="written"
     )

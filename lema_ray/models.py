@@ -6,12 +6,15 @@ Engines, training and the CLI call `resolve_model` and `check_model` before anyt
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from pyarrow import fs
 
 from lema_ray.errors import LemaError
 
@@ -21,15 +24,31 @@ class ModelError(LemaError):
 
 
 def resolve_model(name: str) -> str:
-    """The local directory of a built-in model, made now if this is its first use; any other name as it is.
+    """The local directory of a built-in model, made now if this is its first use, or of one in a bucket, copied here.
 
-    Raises `ModelError` for a built-in that does not exist or cannot be made here.
+    Any other name as it is. Raises `ModelError` for a built-in that does not exist or cannot be made here, and for a
+    place in a bucket with nothing in it.
     """
     if make := BUILT_IN.get(name):
         return make()
+    if "://" in name:
+        return _fetched(name)
     if name.startswith("demo/") and not Path(name).exists():
         raise ModelError(f"{name}: no such built-in model; there are {', '.join(BUILT_IN)}")
     return name
+
+
+def _fetched(uri: str) -> str:
+    """A model of a bucket as a local directory, kept under what the bucket says of it: names, sizes, times."""
+    filesystem, base = fs.FileSystem.from_uri(uri)
+    found = filesystem.get_file_info(fs.FileSelector(base, recursive=True, allow_not_found=True))
+    files = sorted((i.path, i.size, str(i.mtime)) for i in found if i.type == fs.FileType.File)
+    if not files:
+        raise ModelError(f"{uri}: no model there")
+    key = hashlib.blake2b(json.dumps([uri, files]).encode(), digest_size=16).hexdigest()
+    return cached_model(
+        f"bucket-{key}", lambda folder: fs.copy_files(base, str(folder), filesystem, fs.LocalFileSystem())
+    )
 
 
 def check_model(path: str) -> None:

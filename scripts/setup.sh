@@ -24,7 +24,7 @@ index=$(setting index-url); [ -z "$index" ] || options+=(--default-index "$index
 for url in $(setting extra-index-url); do options+=(--index "$url"); done
 links=$(setting find-links); for place in $links; do options+=(--find-links "$place"); done
 
-extras=$build,train,serve,demo,dev
+extras=$build,${LEMA_EXTRAS:-train,serve,demo,dev}   # an image leaves out dev
 constraints=(--constraint versions.txt)
 if [ "$build" = cpu ]; then
   constraints+=(--constraint versions-cpu.lock)

@@ -1,13 +1,19 @@
-"""Fixtures that several test files share: the shared data folder, and a tiny model that takes no time to make."""
+"""Fixtures that several test files share: the shared data folder, a tiny model that is made in no time, a browser."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import settings
+from in_browser import open_chromium
 from tiny_model import save_tiny_model
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # A busy machine is not a failing property.
 settings.register_profile("lema", deadline=None)
@@ -29,3 +35,10 @@ def shared_data() -> Path:
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random Llama that loads in vLLM and trains in milliseconds; it answers gibberish, the same every time."""
     return save_tiny_model(tmp_path_factory.mktemp("tiny-model"), seed=0)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    """Headless Chromium of this machine, for one module: while it is open, tests that are coroutines cannot run."""
+    with open_chromium() as browser:
+        yield browser

@@ -3,7 +3,7 @@
 from collections import Counter
 
 from lema_ray.config import SamplingConfig
-from lema_ray.evolution import draw_seeds, evolve_question, majority_answer
+from lema_ray.evolution import draw_of, draw_seeds, evolve_question, majority_answer
 from lema_ray.records import Completion, GradedQuestion, Message, Question, Sampling
 
 SEED = GradedQuestion(Question("s", "Ann has 2 pens and buys 3. How many has she?", "5", "test", level="2"))
@@ -54,3 +54,17 @@ def test_seeds_are_drawn_as_often_as_they_were_corrected() -> None:
     drawn = Counter(draw_seeds([("once", 1), ("thrice", 3)], 4000, seed=0))
     assert 2.5 < drawn["thrice"] / drawn["once"] < 3.5
     assert draw_seeds([("a", 1), ("b", 1)], 20, 1) == draw_seeds([("a", 1), ("b", 1)], 20, 1)
+
+
+async def test_a_seed_drawn_twice_is_asked_with_two_seeds_and_keeps_a_row_of_its_own() -> None:
+    class Listening(Teacher):
+        async def __call__(self, messages: tuple[Message, ...], sampling: Sampling) -> Completion:
+            seeds.append(sampling.seed)
+            return await super().__call__(messages, sampling)
+
+    seeds: list[int | None] = []
+    draws = [draw_of(SEED.question, number) for number in (0, 1)]
+    for draw in draws:
+        made = await evolve_question(draw, Listening(NEW, "3", "3", "3"), sampling=SamplingConfig())
+        assert made.question.id == draw.question.id != SEED.question.id
+    assert draws[0] != draws[1] and len(set(seeds)) == len(seeds) == 8

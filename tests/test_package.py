@@ -38,6 +38,12 @@ def test_help_lists_every_command() -> None:
         "analyze",
         "score-corrector",
         "train-verifier",
+        "perplexity",
+        "submit",
+        "manifest",
+        "status",
+        "serve",
+        "keys",
     ):
         assert re.search(rf"^\W*{command}\b", result.output, re.MULTILINE), command
 

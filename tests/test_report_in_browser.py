@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from in_browser import contrast
 from made_run import make_run
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from lema_ray.records import Attempt, Grade, GradedAttempt, GradedQuestion, Question
 from lema_ray.report import write_report
@@ -17,15 +17,6 @@ pytestmark = pytest.mark.browser
 HOSTILE = (
     "</script><script>document.title='owned'</script><img src='http://example.invalid/x' onerror='document.title=1'>"
 )
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture(scope="module")
@@ -35,17 +26,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     rows = [GradedQuestion(Question("h", HOSTILE, HOSTILE, "hostile"), (never,))]
     run.write_records(rows, GradedQuestion, "collected", "part-1.parquet")
     return Path(write_report(run)).as_uri()
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None:
-        pytest.skip("no Chromium on this machine: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(params=[(1280, "light"), (390, "dark")], ids=["desktop", "phone"])
@@ -160,17 +140,5 @@ def test_text_has_enough_contrast_in_both_schemes(chromium: Browser, address: st
             ("unsure", "card"),
             ("accent", "paper"),
         ):
-            assert page.evaluate(CONTRAST, [ink, paper]) >= 4.5, (scheme, ink, paper)
+            assert contrast(page, ink, paper) >= 4.5, (scheme, ink, paper)
         context.close()
-
-
-CONTRAST = """([ink, paper]) => {
-  const light = (name) => {
-    const hex = getComputedStyle(document.documentElement).getPropertyValue('--' + name).trim();
-    const [r, g, b] = [1, 3, 5].map((i) => parseInt(hex.slice(i, i + 2), 16) / 255)
-      .map((c) => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const [a, b] = [light(ink), light(paper)];
-  return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
-}"""

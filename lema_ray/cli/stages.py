@@ -21,6 +21,9 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="print config, plan and first prompts; do nothing")
     ] = False,
+    redo_changed: Annotated[
+        bool, typer.Option("--redo-changed", help="the config changed: do the stages that it touches again")
+    ] = False,
 ) -> None:
     """The whole flow: questions, collect, build, train, evaluate, report."""
     if dry_run:
@@ -28,7 +31,7 @@ def run(
         return
     from lema_ray.on_ray.flow import run_all
 
-    print(run_all(load(config, overrides)))
+    print(run_all(load(config, overrides), redo_changed))
 
 
 @app.command()

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from lema_ray.cli.app import ConfigFile, Overrides, app, load, run_folder
+from lema_ray.cli.app import ConfigFile, Overrides, app, load, open_flow, run_folder
 
 
 @app.command()
@@ -115,3 +115,18 @@ def fault_server(context: typer.Context) -> None:
     from lema_ray.demo.server import main as serve
 
     serve(context.args)
+
+
+@app.command()
+def perplexity(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    limit: Annotated[int, typer.Option(help="at most so many held-out questions")] = 200,
+) -> None:
+    """How much less likely each model finds a wrong solution than a right one, before and after training."""
+    from lema_ray.evaluation.perplexity import perplexity_run
+    from lema_ray.models import resolve_model
+
+    flow = open_flow(config, overrides)
+    trained = {arm: flow.run.uri("models", arm) for arm in flow.config.build.arms if flow.run.exists("models", arm)}
+    print(perplexity_run(flow.run, {"base": resolve_model(flow.base)} | trained, limit))

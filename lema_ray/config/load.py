@@ -38,7 +38,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: expected keys and values at the top level, found {type(raw).__name__}")
     for override in overrides:
-        _apply_override(raw, override)
+        apply_override(raw, override)
     return parse_config(raw, str(path))
 
 
@@ -50,7 +50,8 @@ def parse_config(raw: dict[str, Any], where: str = "config") -> RunConfig:
         raise ConfigError("\n".join(f"{where}: {_explain(e)}" for e in error.errors())) from None
 
 
-def _apply_override(raw: dict[str, Any], override: str) -> None:
+def apply_override(raw: dict[str, Any], override: str) -> None:
+    """Set one `dotted.key=value` in plain data. Raises `ConfigError`."""
     key, equals, text = override.partition("=")
     if not equals or not key:
         raise ConfigError(f"override {override!r}: expected dotted.key=value")
@@ -91,7 +92,10 @@ def _explain(error: Any) -> str:
     if not location:
         return str(message)
     if error["type"] != "extra_forbidden":
-        return f"{dotted}: {message} (got {error['input']!r})" if error["type"] != "missing" else f"{dotted}: missing"
+        if error["type"] == "missing":
+            return f"{dotted}: missing"
+        # A check of a whole section names what it is about; the section itself would bury that.
+        return f"{dotted}: {message}" + ("" if isinstance(error["input"], dict) else f" (got {error['input']!r})")
     known = list(_section_at(location[:-1]).model_fields)
     near = difflib.get_close_matches(str(location[-1]), known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(known)}"

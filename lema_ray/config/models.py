@@ -142,7 +142,5 @@ class EvaluateConfig(Section):
         names = [sampling.name for sampling in self.sampling]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
-            raise ValueError(
-                f"evaluate.sampling: every way of asking needs a name of its own, twice: {', '.join(twice)}"
-            )
+            raise ValueError(f"sampling: every way of asking needs a name of its own, twice: {', '.join(twice)}")
         return self

@@ -11,6 +11,7 @@ from typing import Any
 
 from lema_ray.engines import EngineUnavailable, RequestRefused
 from lema_ray.records import Message
+from lema_ray.special_tokens import encode_chat
 
 
 class ChatTemplate:
@@ -38,8 +39,7 @@ class ChatTemplate:
         return list(self._tokens(tuple(messages)))
 
     def _tokenize(self, messages: tuple[Message, ...]) -> tuple[int, ...]:
-        # The template writes the special tokens itself; a second beginning-of-text would harm.
-        return tuple(self.tokenizer(self._text(messages), add_special_tokens=False)["input_ids"])
+        return tuple(encode_chat(self.tokenizer, self._text, messages).ids)
 
     def _text(self, messages: Sequence[Message]) -> str:
         last = messages[-1]

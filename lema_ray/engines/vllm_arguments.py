@@ -60,7 +60,7 @@ def engine_arguments(spec: VLLMSpec, path: str, on_cpu: bool) -> dict[str, Any]:
     else:
         arguments["gpu_memory_utilization"] = spec.gpu_memory_utilization
     if spec.lora:
-        arguments |= {"enable_lora": True, "max_lora_rank": _lora_rank(spec.lora)}
+        arguments |= {"enable_lora": True, "max_lora_rank": lora_rank(spec.lora)}
     return arguments | spec.engine_args
 
 
@@ -76,7 +76,7 @@ def _cpu_arguments(spec: VLLMSpec) -> dict[str, Any]:
     }
 
 
-def _lora_rank(adapter: str) -> int:
+def lora_rank(adapter: str) -> int:
     """The smallest rank vLLM offers that holds the adapter's; its own default of 16 refuses the paper's 64."""
     try:
         rank = int(json.loads(Path(adapter, "adapter_config.json").read_text())["r"])

@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from lema_ray.examples.error import BuildError
-from lema_ray.examples.files import open_output
 from lema_ray.records import Message, Span, TrainingExample
 from lema_ray.runs import RunFolder
 
@@ -95,7 +94,7 @@ def export_arm(run: RunFolder, arm: str, formats: Sequence[str], name: str) -> d
     counts = {form: {"rows": 0, "masks_lost": 0} for form in formats}
     for form in formats:
         for split in ("train", "dev"):
-            with open_output(run, "examples", arm, "exports", f"{form}.{split}.jsonl") as stream:
+            with run.writing("examples", arm, "exports", f"{form}.{split}.jsonl") as stream:
                 for example in run.read_records(TrainingExample, "examples", arm, f"{split}.parquet"):
                     stream.write((_line(form, example) + "\n").encode())
                     counts[form]["rows"] += 1

@@ -11,7 +11,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyarrow import fs
 
 from lema_ray import arrow
 from lema_ray.runs import RunFolder
@@ -20,19 +19,9 @@ ROWS_PER_GROUP = 1024
 
 
 @contextmanager
-def open_output(run: RunFolder, *parts: str) -> Iterator[Any]:
-    """A binary stream into a new file of the run; nothing is left under its name when the body raises."""
-    filesystem, path = fs.FileSystem.from_uri(run.uri(*parts))
-    filesystem.create_dir(path.rsplit("/", 1)[0], recursive=True)
-    with filesystem.open_output_stream(path + ".part") as stream:
-        yield stream
-    filesystem.move(path + ".part", path)
-
-
-@contextmanager
 def open_table(run: RunFolder, schema: pa.Schema, *parts: str) -> Iterator[pq.ParquetWriter]:
     """A Parquet writer for batches of one schema."""
-    with open_output(run, *parts) as stream, pq.ParquetWriter(stream, schema) as writer:
+    with run.writing(*parts) as stream, pq.ParquetWriter(stream, schema) as writer:
         yield writer
 
 

@@ -13,20 +13,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import ray
-
 from lema_ray.config import ConfigError, CorrectorConfig, RunConfig
 from lema_ray.engines import open_engine
 from lema_ray.mistakes.analysis import STAGE, Analyzer, analyze_question
 from lema_ray.mistakes.distribution import count_distribution, to_json, to_markdown
 from lema_ray.mistakes.open_taxonomy import count_names, grow_taxonomy, with_types
 from lema_ray.mistakes.taxonomy import Taxonomy, to_yaml
-from lema_ray.on_ray.cluster import READING_CPUS, READING_TASKS, Pool, check_plan, connect
-from lema_ray.on_ray.collect import block_rows, engine_pool, open_paying, resumable, without_warnings
+from lema_ray.on_ray.ask_corrector import ask_corrector
+from lema_ray.on_ray.cluster import Pool, check_plan, connect
 from lema_ray.on_ray.flow import Flow, launched_config
-from lema_ray.on_ray.pools import stage_error
-from lema_ray.on_ray.progress import open_progress, shown
-from lema_ray.on_ray.source import read_rows, slices
 from lema_ray.records import GradedQuestion
 from lema_ray.runs import RunFolder
 
@@ -49,10 +44,11 @@ def analyze_run(config: RunConfig, of: str = "collected", taxonomy: str | None =
     flow.check_engines()
     connect(config)
     check_plan(STAGE, [Pool("corrector", config.corrector.actors)])
+    work: Any = partial(analyze_question, analyzer=analyzer)
     with ExitStack() as stack:
         launched = launched_config(config, flow.run, stack)
         for part, sink in sinks.items():
-            _analyze(launched, analyzer, flow.run, part, sink)
+            ask_corrector(launched, flow.run, part, sink, work, STAGE)
         types = _types(launched.corrector, analyzer, flow.run, list(sinks.values()), config.seed)
     rows = _analyzed(flow.run, list(sinks.values()))
     data = to_json(count_distribution(with_types(row, types) for row in rows), types)
@@ -69,22 +65,6 @@ def _sinks(of: str, names: list[str], folder: tuple[str, ...]) -> dict[tuple[str
 def _analyzed(run: RunFolder, sinks: list[tuple[str, ...]]) -> Iterator[GradedQuestion]:
     for sink in sinks:
         yield from run.read_records(GradedQuestion, *sink)
-
-
-def _analyze(
-    config: RunConfig, analyzer: Analyzer, run: RunFolder, part: tuple[str, ...], sink: tuple[str, ...]
-) -> None:
-    rows = sum(piece.stop - piece.start for piece in slices(run, part, GradedQuestion, 1 << 20))
-    work: Any = partial(analyze_question, analyzer=analyzer)
-    corrector, progress = config.corrector, open_progress()
-    try:
-        with resumable(run, *sink), without_warnings(), shown(progress, [STAGE], rows):
-            dataset = read_rows(run, part, GradedQuestion, block_rows(rows))
-            paying = open_paying(config, run, *sink)
-            dataset = engine_pool(dataset, corrector.engine, corrector.actors, work, STAGE, progress, paying)
-            dataset.write_parquet(run.uri(*sink), ray_remote_args={"num_cpus": READING_CPUS}, concurrency=READING_TASKS)
-    except Exception as error:
-        raise ray.get(progress.failure.remote()) or stage_error(error) from None
 
 
 def _types(

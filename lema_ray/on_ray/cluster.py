@@ -9,12 +9,13 @@ from __future__ import annotations
 import math
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import ray
 
 from lema_ray.config import ActorsConfig, ConfigError, RunConfig
+from lema_ray.on_ray.groups import Group, groups_to_come, total
 from lema_ray.planning.student import asked_student
 
 READING_CPUS = 0.25
@@ -96,34 +97,59 @@ def _start_local(cpus: int, tries: int = 3) -> None:
 
 def _local_cpus(config: RunConfig) -> int:
     # Logical CPUs only book places: the pools share the real cores, and most of them wait on engines.
-    largest = max(needed(pools)[0] for pools in _stages(config).values())
+    largest = max(needed(pools)[0] for pools in stages(config).values())
     return config.ray.num_cpus or max(os.cpu_count() or 1, math.ceil(largest) + 2)
 
 
 def check_plan(stage: str, pools: Sequence[Pool]) -> None:
-    """Raise `ConfigError` in one line when the cluster cannot hold the stage's pools."""
+    """Raise `ConfigError` in one line when the cluster, with all that it may add, cannot hold the stage's pools."""
+    groups = groups_to_come()
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    check_fit(stage, pools, ray.cluster_resources(), nodes, groups)
+
+
+def check_fit(
+    stage: str,
+    pools: Sequence[Pool],
+    resources: Mapping[str, float],
+    nodes: Sequence[Mapping[str, float]],
+    groups: Sequence[Group],
+) -> None:
+    """`check_plan` against resources that are there, node by node and in sum, and groups that may come."""
     cpus, gpus = needed(pools)
-    have = ray.cluster_resources()
+    have = {kind: max(resources.get(kind, 0), total(groups)[kind]) for kind in ("CPU", "GPU")}
     missing = []
-    if cpus > have.get("CPU", 0):
-        missing.append(f"{cpus:g} CPUs, the cluster has {have.get('CPU', 0):g}")
-    if gpus > have.get("GPU", 0):
-        missing.append(f"{gpus:g} GPUs, the cluster has {have.get('GPU', 0):g}")
+    if cpus > have["CPU"]:
+        missing.append(f"{cpus:g} CPUs, the cluster has {have['CPU']:g}")
+    if gpus > have["GPU"]:
+        missing.append(f"{gpus:g} GPUs, the cluster has {have['GPU']:g}")
     if missing:
         wants = ", ".join(f"{p.name} {p.actors.min} x {p.actors.cpus:g} CPU {p.actors.gpus:g} GPU" for p in pools)
         raise ConfigError(
             f"{stage} needs {' and '.join(missing)} ({wants}, {SPARE_CPUS:g} CPU for reading and writing): it"
             " would wait for ever. Lower actors.min, cpus or gpus, or add nodes."
         )
+    places = [*nodes, *({"CPU": g.cpus, "GPU": g.gpus} for g in groups)]
+    for pool in pools:
+        if not any(_holds(place, pool.actors) for place in places):
+            raise ConfigError(
+                f"{stage}: one actor of {pool.name} takes {pool.actors.cpus:g} CPUs and {pool.actors.gpus:g} GPUs, and"
+                " no node is that large: it would wait for ever. Lower cpus or gpus, or add larger nodes."
+            )
+
+
+def _holds(place: Mapping[str, float], actors: ActorsConfig) -> bool:
+    return place.get("CPU", 0) >= actors.cpus and place.get("GPU", 0) >= actors.gpus
 
 
 def check_whole_plan(config: RunConfig) -> None:
     """`check_plan` for every stage of a run."""
-    for stage, pools in _stages(config).items():
+    for stage, pools in stages(config).items():
         check_plan(stage, pools)
 
 
-def _stages(config: RunConfig) -> dict[str, list[Pool]]:
+def stages(config: RunConfig) -> dict[str, list[Pool]]:
+    """The pools of each stage that has some."""
     return {
         "collect": collect_pools(config),
         "train": train_pools(config),

@@ -47,7 +47,7 @@ def collect(config: RunConfig, run: RunFolder, rows: int) -> dict[str, Any]:
     Raises `EngineUnavailable` when an engine broke, `ConfigError` when the cluster cannot hold the pools.
     """
     check_plan("collect", collect_pools(config))
-    progress = open_progress()
+    progress = open_progress(config.name, rows)
     start = time.monotonic()
     try:
         with resumable(run, "collected"), without_warnings():

@@ -8,22 +8,26 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import platform
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from importlib import metadata
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lema_ray.config import ConfigError, OpenAISpec, RunConfig, StudentConfig, VLLMSpec, round_configs
 from lema_ray.engines import open_engine
 from lema_ray.planning.student import asked_student
-from lema_ray.records import Question
+from lema_ray.records import Question, content_id
 from lema_ray.runs import RunFolder, open_run
+
+if TYPE_CHECKING:
+    from lema_ray.evaluation.scores import Score
 
 LIBRARIES = (
     "lema-ray",
@@ -44,15 +48,18 @@ PROVEN_ON = 3
 
 
 class Flow:
-    """One run. Its methods are the stages; each returns the stage's counts, from the manifest if it is done."""
+    """One run. Its methods are the stages; each returns the stage's counts, from the manifest if it is done.
 
-    def __init__(self, config: RunConfig) -> None:
+    `redo_changed` lets a changed config do the stages it touches again (`runs.open_run`).
+    """
+
+    def __init__(self, config: RunConfig, redo_changed: bool = False) -> None:
         if config.rounds.count > 1:
             first = f"name={config.name}-r1 rounds=1"
             raise ConfigError(f"rounds: `lema run` walks all rounds; a single stage is one round's: give {first}")
         asked_student(config)
         self.config = config
-        self.run: RunFolder = open_run(config)
+        self.run: RunFolder = open_run(config, redo_changed)
         if not self.run.exists("manifest.json"):
             self.run.write_json({"versions": versions(), "seed": config.seed, "stages": {}}, "manifest.json")
 
@@ -82,6 +89,16 @@ class Flow:
         if base is None:
             raise ConfigError("train.base: name the model to fine-tune; no student of this run is a vLLM model")
         return base
+
+    def check_cluster(self) -> None:
+        """Join or start the cluster, and fail before any work when it cannot hold a stage that is to be done."""
+        from lema_ray.on_ray.cluster import check_plan, connect, stages
+
+        pending = {stage: pools for stage, pools in stages(self.config).items() if self.run.stage(stage) is None}
+        if pending:
+            connect(self.config)
+        for stage, pools in pending.items():
+            check_plan(stage, pools)
 
     def questions(self) -> dict[str, Any]:
         """Read, check and write the questions (or the attempts to import)."""
@@ -198,20 +215,38 @@ class Flow:
                         took[name, sampling] = seconds
             samplings, modes = [s.name for s in self.config.evaluate.sampling], self.config.evaluate.also_graded_by
             scores, _ = score_run(self.run, list(models), samplings, took, modes)
+            self._score_cards(scores)
             return {"pass_at_1": {f"{s.model} {s.sampling}": round(s.pass_at_1, 4) for s in scores}}
 
         return self._stage("evaluate", work)
 
+    def _score_cards(self, scores: Sequence[Score]) -> None:
+        """Write each trained model's scores into its model card."""
+        from lema_ray.training.model_card import with_scores
+
+        for arm in self.config.build.arms:
+            rows = [
+                (s.sampling, f"{s.pass_at_1:.1%}", f"{s.low:.1%} to {s.high:.1%}") for s in scores if s.model == arm
+            ]
+            if rows and self.run.exists("models", arm, "README.md"):
+                card = with_scores(self.run.read_text("models", arm, "README.md"), rows)
+                self.run.write_text(card, "models", arm, "README.md")
+
     def report(self) -> str:
-        """The page, made anew every time; returns where it is."""
+        """The page, unless there is one of these very stages; returns where it is. `lema report` makes it anew."""
         from lema_ray.report import write_report
 
+        manifest = self.run.manifest
+        shown = content_id(metadata.version("lema-ray"), json.dumps(manifest["stages"], sort_keys=True))
+        if manifest.get("reported") == shown and self.run.exists("report.html"):
+            return self.run.uri("report.html")
         where = write_report(self.run)
+        self.run.write_json(manifest | {"reported": shown}, "manifest.json")
         print(f"report: {where}", flush=True)
         return where
 
 
-def run_all(config: RunConfig) -> str:
+def run_all(config: RunConfig, redo_changed: bool = False) -> str:
     """The whole run, or all its rounds; returns one line that says what it showed."""
     from lema_ray.evaluation.compare_rounds import write_rounds
     from lema_ray.evaluation.scores import read_scores
@@ -220,7 +255,8 @@ def run_all(config: RunConfig) -> str:
     rounds = round_configs(config)
     runs, said = [], []
     for each in rounds:
-        flow = Flow(each)
+        flow = Flow(each, redo_changed)
+        flow.check_cluster()
         flow.questions()
         flow.collect()
         flow.build()
@@ -240,7 +276,7 @@ def launched_config(config: RunConfig, run: RunFolder, stack: ExitStack) -> RunC
     from lema_ray.engines.launch import launched
 
     # A server writes its log with plain files; a run on object storage keeps it beside the driver.
-    logs = Path(tempfile.mkdtemp(prefix="lema-")) if "://" in run.root else Path(run.root, "logs")
+    logs = Path(tempfile.mkdtemp(prefix="lema-")) if run.in_bucket else Path(run.root, "logs")
     logs.mkdir(parents=True, exist_ok=True)
 
     def start(engine: Any, name: str) -> Any:

@@ -15,6 +15,7 @@ import ray
 
 from lema_ray.config import ActorsConfig, OpenAISpec, RunConfig
 from lema_ray.engines.leases import Exchange, Leases, limiter_for
+from lema_ray.on_ray import metrics
 from lema_ray.planning.student import asked_student
 from lema_ray.runs import RunFolder
 from lema_ray.spending.cost import Budget
@@ -23,6 +24,8 @@ from lema_ray.spending.paid import read_paid
 from lema_ray.spending.rates import SAVE_S
 
 STATE = "limiter.json"
+SHOW_S = 1.0
+"""How often an endpoint's limiter shows its state: many exchanges a second would all set the same gauges."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Limiters:
 
     def __init__(self, run: RunFolder, endpoints: Sequence[Endpoint], budget: Budget) -> None:
         self._run, self._saved = run, 0.0
+        self._shown: dict[str, float] = {}
         for paid in read_paid(run):
             tokens = paid.completion.prompt_tokens + paid.completion.completion_tokens
             budget.spend(paid.completion.cost, tokens)
@@ -66,7 +70,14 @@ class Limiters:
         """`Limiter.exchange` of one endpoint."""
         if wants and time.time() - self._saved > SAVE_S:
             self._save()
-        return self._limiters[endpoint].exchange(client, settled, wants)
+        limiter = self._limiters[endpoint]
+        grant = limiter.exchange(client, settled, wants)
+        for one in settled:
+            metrics.add("lema_requests_settled_total", 1, endpoint=endpoint, outcome=one.outcome)
+        if time.monotonic() - self._shown.get(endpoint, 0.0) > SHOW_S:
+            self._shown[endpoint] = time.monotonic()
+            metrics.show_limiter(endpoint, limiter)
+        return grant
 
     def _save(self) -> None:
         self._saved = time.time()

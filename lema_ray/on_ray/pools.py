@@ -19,12 +19,14 @@ import ray
 
 from lema_ray import arrow
 from lema_ray.config import EngineSpec, GradingConfig, OpenAISpec
-from lema_ray.engines import Engine, Generate, open_engine
+from lema_ray.engines import Engine, EngineUnavailable, Generate, open_engine
 from lema_ray.engines.replay import PaidEngine
 from lema_ray.errors import LemaError
 from lema_ray.grading import GradingPool
+from lema_ray.on_ray import metrics
+from lema_ray.on_ray.deaths import MOST_DEATHS, last_words, own_log
 from lema_ray.on_ray.limiter import shared_leases
-from lema_ray.on_ray.progress import Counted, report
+from lema_ray.on_ray.progress import report
 from lema_ray.records import Dropped, GradedAttempt, GradedQuestion
 from lema_ray.spending.paid import PaidLog
 from lema_ray.spending.paid_index import PaidIndex, read_index
@@ -96,6 +98,7 @@ class EnginePool:
         self._report = (stage, progress)
         self._started: asyncio.Task[None] | None = None
         self._since: dict[str, float] = {}
+        self._worked = False
 
     async def __call__(self, batch: pa.Table) -> pa.Table:
         stage, progress = self._report
@@ -106,7 +109,7 @@ class EnginePool:
             # Ray Data keeps the text of an actor's error but not the error: the driver asks for it here.
             await progress.fail.remote(error)
             raise
-        report(progress, stage, Counted.between(before, after))
+        report(progress, stage, before, after)
         return to_rows(after)
 
     async def _answered(self, rows: list[GradedQuestion]) -> list[GradedQuestion]:
@@ -117,6 +120,14 @@ class EnginePool:
         return list(await asyncio.gather(*map(self._done, rows)))
 
     async def _start(self) -> None:
+        """Open what is held, unless the processes that tried before all died of it."""
+        stage, progress = self._report
+        log = await progress.began.remote(_this_actor(), own_log())
+        if log is not None:
+            raise EngineUnavailable(
+                f"{stage}: the process with {self._engine.model} died {MOST_DEATHS} times before a row was done. "
+                f"Its last words:\n{last_words(log)}"
+            )
         held = {self._held, self._student or self._held}
         await asyncio.gather(*(one.engine.start() for one in held))
 
@@ -127,7 +138,9 @@ class EnginePool:
         try:
             for _ in range(ROW_TRIES):
                 try:
-                    return await self._worked(graded)
+                    done = await self._work_on(graded)
+                    self._tell_of_first()
+                    return done
                 except Exception as failure:
                     # An error of the machine has a number, and is nobody's row.
                     if isinstance(failure, LemaError) or getattr(failure, "errno", None):
@@ -138,19 +151,29 @@ class EnginePool:
         drop = Dropped(self._report[0].split()[0], row, "poison_row", f"{type(error).__name__}: {error}"[:300])
         return replace(graded, drops=(*graded.drops, drop))
 
+    def _tell_of_first(self) -> None:
+        if not self._worked:
+            self._worked = True
+            self._report[1].worked.remote(_this_actor())
+
     async def _watching(self) -> None:
         """Tell the driver of rows that nothing came of for long, and what they wait for."""
         stage, progress = self._report
         while True:
             await asyncio.sleep(WATCH_S)
+            metrics.put("lema_queue_rows", len(self._since), stage=stage)
             late = [row for row, since in self._since.items() if time.monotonic() - since > STALLED_S]
-            told = describe_stall(late, ray.get_runtime_context().get_actor_id(), waiting_for(self._engine))
+            told = describe_stall(late, _this_actor(), waiting_for(self._engine))
             progress.stalled.remote(stage, f"{os.getpid()}", told if late else None)
 
-    async def _worked(self, graded: GradedQuestion) -> GradedQuestion:
+    async def _work_on(self, graded: GradedQuestion) -> GradedQuestion:
         row = graded.question.id
         students = {} if self._student is None else {"student": self._student.for_row(row)}
         return await self._work(graded, self._held.for_row(row), **students)
+
+
+def _this_actor() -> str:
+    return str(ray.get_runtime_context().get_actor_id())
 
 
 def waiting_for(engine: Engine) -> str:
@@ -166,7 +189,7 @@ def describe_stall(rows: list[str], actor: str, waiting: str) -> str:
 
 def _kept(engine: Engine, paid: PaidIndex, stage: str, role: str) -> PaidEngine:
     """An actor that Ray starts again has its old id, and by it finds what it received before it died."""
-    writer = f"{ray.get_runtime_context().get_actor_id()}{role}"
+    writer = f"{_this_actor()}{role}"
     return PaidEngine(engine, PaidLog(paid.run, writer), paid + read_index(paid.run, writer=writer), stage)
 
 
@@ -182,7 +205,7 @@ class GradePool:
         before = from_rows(batch)
         after = grade_questions(before, self._pool)
         stage, progress = self._report
-        report(progress, stage, Counted.between(before, after))
+        report(progress, stage, before, after)
         return to_rows(after)
 
 

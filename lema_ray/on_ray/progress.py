@@ -8,6 +8,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
+from collections import Counter as Reasons
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
@@ -15,6 +16,8 @@ from typing import Any
 
 import ray
 
+from lema_ray.on_ray import metrics
+from lema_ray.on_ray.deaths import Deaths
 from lema_ray.records import Analysis, Correction, Dropped, GradedQuestion, Judgement
 
 
@@ -85,13 +88,17 @@ class Counted:
 class Progress:
     """Sums per stage; run as an actor by `open_progress`."""
 
-    def __init__(self) -> None:
+    def __init__(self, run: str = "", rows: int = 0) -> None:
+        self._run = run
         self._stages: dict[str, Counted] = {}
         self._failure: Exception | None = None
         self._stalls: dict[tuple[str, str], str] = {}
+        self._deaths = Deaths()
+        metrics.put("lema_rows_expected", rows, run=run)
 
-    def add(self, stage: str, counted: Counted) -> None:
+    def add(self, stage: str, counted: Counted, reasons: dict[str, int]) -> None:
         self._stages[stage] = self._stages.get(stage, Counted()) + counted
+        metrics.count_stage(self._run, stage, counted, reasons)
 
     def fail(self, error: Exception) -> None:
         self._failure = self._failure or error
@@ -99,10 +106,17 @@ class Progress:
     def failure(self) -> Exception | None:
         return self._failure
 
+    def began(self, actor: str, log: str) -> str | None:
+        return self._deaths.began(actor, log)
+
+    def worked(self, actor: str) -> None:
+        self._deaths.worked(actor)
+
     def stalled(self, stage: str, actor: str, told: str | None) -> None:
         self._stalls.pop((stage, actor), None)
         if told is not None:
             self._stalls[stage, actor] = f"{stage}: {told}"
+        metrics.put("lema_stalled", sum(s == stage for s, _ in self._stalls), run=self._run, stage=stage)
 
     def stalls(self) -> list[str]:
         return list(self._stalls.values())
@@ -111,14 +125,16 @@ class Progress:
         return {stage: asdict(counted) for stage, counted in self._stages.items()}
 
 
-def open_progress() -> Any:
-    """The actor that pools report to; it ends with its handle."""
-    return ray.remote(num_cpus=0)(Progress).remote()
+def open_progress(run: str, rows: int) -> Any:
+    """The actor that pools of a run over so many rows report to; it ends with its handle."""
+    return ray.remote(num_cpus=0)(Progress).remote(run, rows)
 
 
-def report(progress: Any, stage: str, counted: Counted) -> None:
-    """Tell the actor, without waiting for it."""
-    progress.add.remote(stage, counted)
+def report(progress: Any, stage: str, before: Sequence[GradedQuestion], after: Sequence[GradedQuestion]) -> None:
+    """Tell the actor what a stage did to some rows, without waiting for it."""
+    dropped = Reasons(d.reason for row in after for d in row.drops)
+    dropped.subtract(d.reason for row in before for d in row.drops)
+    progress.add.remote(stage, Counted.between(before, after), dict(dropped))
 
 
 @contextmanager

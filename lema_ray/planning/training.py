@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from lema_ray.config import ConfigError, RunConfig, TrainConfig, VLLMSpec
+from lema_ray.config import RunConfig, TrainConfig, VLLMSpec
 from lema_ray.models import BUILT_IN, resolve_model
 from lema_ray.runs import RunFolder
+from lema_ray.training.deepspeed_files import load_deepspeed, load_presets, settled
 from lema_ray.training.memory import ModelShape, describe, model_shape, needed, pick_preset, training_load
 from lema_ray.training.meter import PEAK_TFLOPS
-from lema_ray.training.settings import load_deepspeed, load_presets, settled
 from lema_ray.training.tokenized import arm_objective, row_limit
 
 USUAL_MFU = (0.25, 0.5)
@@ -33,15 +33,18 @@ class Machines:
     gpu: str | None = None
 
 
-def this_machine(settings: TrainConfig) -> Machines:
-    """The configured workers, with this machine's GPU; on the CPU each worker's share of the memory."""
+def this_machine(settings: TrainConfig) -> Machines | None:
+    """The configured workers, with this machine's GPU; on the CPU each worker's share of the memory.
+
+    None where the config wants GPUs and this machine has none.
+    """
     host = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     if not settings.gpus_per_worker:
         return Machines(settings.workers, host / settings.workers, host)
     import torch
 
     if not torch.cuda.is_available():
-        raise ConfigError("this machine has no GPU to plan for: give --gpu-memory, and --gpu for the time")
+        return None
     found = torch.cuda.get_device_properties(0)
     return Machines(settings.workers, found.total_memory / 1e9, host, found.name)
 
@@ -52,9 +55,11 @@ def plan_of(config: RunConfig, machines: Machines | None = None) -> str:
     base = config.train.base or next(iter(students), None)
     if base is None or base in BUILT_IN:
         return f"training: {base or 'no model'} is small, or not there yet: nothing to plan"
-    run = RunFolder(config.folder)
+    machines = machines or this_machine(config.train)
+    if machines is None:
+        return "training: no GPU here to plan for; `lema train --dry-run --gpu-memory 80 --gpu H100` plans for others"
     try:
-        return training_plan(config, base, machines or this_machine(config.train), run)
+        return training_plan(config, base, machines, RunFolder(config.folder))
     except OSError as error:
         return f"training: {base} cannot be looked at from here ({str(error).splitlines()[0]})"
 

@@ -35,17 +35,19 @@ async def ask(
     stage: str,
     row: str,
     read: Callable[[Completion], Awaitable[Read]],
+    whole: bool = True,
 ) -> tuple[Read, Completion] | Dropped:
     """What `read` makes of the model's reply, and the reply; or why there is nothing, with what that cost.
 
-    A refused request, a reply that was cut off and whatever `read` raises `Rejected` for are drops of row `row`.
+    A refused request, a reply that was cut off (unless its beginning may do: `whole` is False) and whatever `read`
+    raises `Rejected` for are drops of row `row`.
     """
     try:
         reply = await model(prompt, sampling)
     except RequestRefused as refusal:
         return refusal.dropped(stage, row)
     try:
-        if reply.finish_reason == "length":
+        if whole and reply.finish_reason == "length":
             raise Rejected("cut_off")
         return await read(reply), reply
     except Rejected as rejected:

@@ -84,7 +84,7 @@ class Brancher:
         drops += [*(a for a in asked if isinstance(a, Dropped)), *again]
         rolled = await asyncio.gather(*(rollouts.roll(f"{begun}{step}\n", f"{row}/{k}") for k, (step, _) in fresh))
         wrong = [k for k, r in enumerate(rolled) if r.shows_wrong(self.options)]
-        drops += _left(row, [one for _, one in fresh], rolled, wrong)
+        drops += _left(row, fresh, rolled, wrong)
         if not wrong:
             return None, [*drops, own.spent.on(Dropped(STAGE, row, "no_wrong_step", str(own)))]
         number, (step, reply) = fresh[wrong[0]]
@@ -98,7 +98,8 @@ class Brancher:
 
     async def _sample(self, begun: str, at: int, row: str, number: int) -> tuple[int, Sampled] | Dropped:
         read, sampling = partial(self._next_step, begun, at), self._sampling(row, number)
-        asked = await ask(self.student, going_on(self.question, begun), sampling, STAGE, f"{row}/{number}", read)
+        prompt = going_on(self.question, begun)
+        asked = await ask(self.student, prompt, sampling, STAGE, f"{row}/{number}", read, whole=False)
         return asked if isinstance(asked, Dropped) else (number, asked)
 
     async def _next_step(self, begun: str, at: int, reply: Completion) -> str:
@@ -108,6 +109,8 @@ class Brancher:
         steps = split_steps(begun + reply.text)
         if len(steps) <= at or join_steps(steps[:at]) != begun:
             raise Rejected("cannot_split")
+        if reply.finish_reason == "length" and len(steps) == at + 1:
+            raise Rejected("cut_off")
         return steps[at].rstrip()
 
 
@@ -126,11 +129,13 @@ def _distinct(
     return fresh, drops
 
 
-def _left(row: str, fresh: Sequence[Sampled], rolled: Sequence[Rolled], wrong: Sequence[int]) -> list[Dropped]:
+def _left(
+    row: str, fresh: Sequence[tuple[int, Sampled]], rolled: Sequence[Rolled], wrong: Sequence[int]
+) -> list[Dropped]:
     """The judged candidates that are not taken, with what judging them cost."""
     drops = [drop for one in rolled for drop in one.refused]
-    for number, ((_, reply), one) in enumerate(zip(fresh, rolled, strict=True)):
-        if number not in wrong[:1]:
-            reason = "surplus" if number in wrong else "not_wrong" if one.answered else "not_judged"
+    for place, ((number, (_, reply)), one) in enumerate(zip(fresh, rolled, strict=True)):
+        if place not in wrong[:1]:
+            reason = "surplus" if place in wrong else "not_wrong" if one.answered else "not_judged"
             drops.append(one.spent.on(Dropped.of(STAGE, f"{row}/{number}", reason, reply)))
     return drops

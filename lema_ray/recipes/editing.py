@@ -17,7 +17,7 @@ from lema_ray.grading.boxes import without_boxes
 from lema_ray.recipes.asking import Spent, ask, made_attempt, needed_student
 from lema_ray.recipes.edits import check_edit, clean_edit, shown_wrong
 from lema_ray.recipes.recipe import Made, Rejected
-from lema_ray.recipes.rise_prompts import EDITS, LABELS, SCHEMA, Edit, edit_prompt, fitting
+from lema_ray.recipes.rise_prompts import EDITS, LABELS, SCHEMA, WORDING, Edit, edit_prompt, fitting
 from lema_ray.recipes.rollouts import Rolled, RolloutOptions, Rollouts, branch_points
 from lema_ray.records import (
     Attempt,
@@ -72,16 +72,18 @@ class Editing:
 
     def _kinds(self, step: str) -> list[Edit]:
         # Numbers can show nothing of an edit that only changes words.
-        provable = "rollouts" in self.options.prove or any(char.isdigit() for char in step)
-        return fitting(step, self.options.kinds) if provable else []
+        names = [name for name in self.options.kinds if name != WORDING or "rollouts" in self.options.prove]
+        return fitting(step, names)
 
     async def _step(
         self, question: Question, right: Attempt, steps: Sequence[str], at: int, rng: Random
     ) -> tuple[list[Made], list[Dropped]]:
-        """Tries at one step, each in a way drawn anew, until one is accepted."""
+        """Tries at one step, each in another way as long as there are others, until one is accepted."""
         drops: list[Dropped] = []
+        kinds = self._kinds(steps[at])
+        ways = rng.sample(kinds, len(kinds))
         for number in range(self.config.tries):
-            made, dropped = await self._try(question, right, steps, at, rng.choice(self._kinds(steps[at])), number)
+            made, dropped = await self._try(question, right, steps, at, ways[number % len(ways)], number)
             drops += dropped
             if made is not None:
                 return [made], drops

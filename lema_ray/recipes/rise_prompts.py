@@ -26,6 +26,7 @@ changed.
 becomes
 {after}
 Reply with one field, Edited Step (in JSON: edited_step)."""
+WORDING = "change the wording"
 LABELS = {"edited_step": "Edited Step"}
 SCHEMA = json_schema({"edited_step": "string"})
 
@@ -70,7 +71,7 @@ EDITS: dict[str, Edit] = {
              "So 53 - 18 = 35 seats are free.", "So 53 + 18 = 71 seats are free.", _operation),
         Edit("swap two terms", "two terms of a calculation or two sides of a relation change places",
              "So 53 - 18 = 35 seats are free.", "So 18 - 53 = -35 seats are free.", _operation),
-        Edit("change the wording", "a word that describes what is meant becomes one that means something else",
+        Edit(WORDING, "a word that describes what is meant becomes one that means something else",
              "The seats in the back row are the cheaper ones.", "The seats in the back row are the dearer ones.",
              _in_words),
     )

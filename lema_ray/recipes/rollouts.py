@@ -40,6 +40,7 @@ class Rolled:
     model: str = ""
     spent: Spent = field(default_factory=Spent)
     refused: tuple[Dropped, ...] = ()
+    ended: bool = False
 
     @property
     def share(self) -> float:
@@ -57,6 +58,8 @@ class Rolled:
         return Judgement(attempt_id, "wrong", str(self), self.model, spent.requests, *tokens, by="student")
 
     def __str__(self) -> str:
+        if self.ended:
+            return f"it ends there with a {'right' if self.right else 'wrong'} answer"
         return f"{self.right} of {self.answered} rollouts end right"
 
 
@@ -69,7 +72,13 @@ class Rollouts:
     options: RolloutOptions
 
     async def roll(self, begun: str, row: str) -> Rolled:
-        """Go on `options.rollouts` times from `begun`, the beginning of a solution; `row` names it in drops."""
+        """Go on `options.rollouts` times from `begun`, the beginning of a solution; `row` names it in drops.
+
+        What states an answer has ended, and going on from it would only ask the student to take the answer back.
+        """
+        if (steps := split_steps(begun)) and checks.only_answers(steps[-1]):
+            verdict = (await checks.grade_revision(begun, self.question)).verdict
+            return Rolled(int(verdict == "right"), 1, ended=True)
         made = await asyncio.gather(*(self._one(begun, row, number) for number in range(self.options.rollouts)))
         replies = [one for one in made if isinstance(one, Completion)]
         right = await asyncio.gather(*(self._ends_right(begun, reply) for reply in replies))

@@ -13,7 +13,14 @@ from lema_ray.records import Analysis, Correction, Dropped, GradedAttempt, Grade
 from lema_ray.steps import split_steps
 
 ROLES = {"written": "writer", "injected": "corrector", "edited": "editor"}
-STUDENTS_STAGES = ("attempts", "branches", "rollouts", "resampling")
+STAGE_ROLES = {
+    "attempts": "student",
+    "branches": "student",
+    "rollouts": "student",
+    "resampling": "student",
+    "edits": "editor",
+}
+"""Who made what was dropped; the corrector, unless it says otherwise here."""
 Fate = Literal["right", "wrong", "unsure", "cut off"]
 FATES: tuple[Fate, ...] = ("right", "wrong", "unsure", "cut off")
 
@@ -125,7 +132,7 @@ class Funnel:
     def _add_drop(self, drop: Dropped) -> None:
         self.drops[drop.stage, drop.reason] += 1
         if drop.requests or drop.prompt_tokens or drop.cost:
-            role = "student" if drop.stage in STUDENTS_STAGES else "corrector"
+            role = STAGE_ROLES.get(drop.stage, "corrector")
             self._spend(role, "(dropped replies)").add(
                 drop.requests, drop.prompt_tokens, drop.completion_tokens, drop.cost
             )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from typing import Any, TypeVar
 
@@ -56,12 +57,13 @@ class Answering:
         parts: list[str] = []
         whole: Completion | None = None
         try:
-            async for item in self.stream(model, messages, sampling):
-                if isinstance(item, Completion):
-                    whole = item
-                else:
-                    parts.append(item)
-                    yield Piece(number, item)
+            async with aclosing(self.stream(model, messages, sampling)) as items:
+                async for item in items:
+                    if isinstance(item, Completion):
+                        whole = item
+                    else:
+                        parts.append(item)
+                        yield Piece(number, item)
         finally:
             done = whole is not None and whole.finish_reason != "length"
             self.finish(number, "".join(parts), done)
@@ -91,14 +93,18 @@ class Answering:
 
     async def ask(self, messages: Sequence[Message], sampling: Sampling) -> Completion:
         """A `Generate` that asks the adviser, counted and within the bounds."""
-        async for item in self.stream(self.models.adviser or self.models.solver, messages, sampling):
-            if isinstance(item, Completion):
-                return item
-        raise Ended("unreadable_reply")
+        whole: Completion | None = None
+        # To its end, and not to its last item: a stream is counted when it is over.
+        async with aclosing(self.stream(self.models.adviser or self.models.solver, messages, sampling)) as items:
+            async for item in items:
+                whole = item if isinstance(item, Completion) else None
+        if whole is None:
+            raise Ended("unreadable_reply")
+        return whole
 
     async def stream(
         self, model: Streaming, messages: Sequence[Message], sampling: Sampling
-    ) -> AsyncIterator[str | Completion]:
+    ) -> AsyncGenerator[str | Completion, None]:
         """A model's reply, counted and within the bounds. Raises `Ended`."""
         granted = self._grant(sampling.max_tokens)
         pieces = model(messages, replace(sampling, max_tokens=granted))

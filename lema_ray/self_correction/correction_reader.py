@@ -31,6 +31,7 @@ class CorrectionReader:
         self.explanation = ""
         self._labels = labels_for(task)
         self._opens = label_pattern([self._labels["correct_solution"]])
+        self._any_label = label_pattern(self._labels.values())
         self._head: list[str] = []
         self._rest: list[str] = []
         self._inside = False
@@ -87,6 +88,8 @@ class CorrectionReader:
 
     def _step(self, line: str) -> Iterator[str]:
         """One line of the solution, in the draft's own way of writing; the first brings what is kept with it."""
+        if self._any_label.match(line):
+            raise Rejected("unreadable_reply")  # it begins again: a model that lost the thread
         text = line if self.task == "choice" else self._numbered(line)
         if not text.strip():
             return

@@ -7,6 +7,7 @@ to answer. Used alone, and by `verify` and `vote` once they doubt.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 
 from lema_ray.recipes.lema import learn_prompt
 from lema_ray.recipes.recipe import Rejected
@@ -56,7 +57,7 @@ async def correct(run: Answering, number: int) -> AsyncGenerator[Event, None]:
     finally:
         if revision >= 0:
             run.finish(revision, "".join(parts), done)
-    if done and revision < 0:
+    if done and run.best != revision:  # it has no solution, or one without an answer
         raise Ended("unreadable_reply")
     run.stop_reason = "revised" if done else "no_doubt"
 
@@ -64,12 +65,19 @@ async def correct(run: Answering, number: int) -> AsyncGenerator[Event, None]:
 async def _read(run: Answering, solution: str, reader: CorrectionReader) -> AsyncIterator[str]:
     model = run.models.reviser or run.models.solver
     whole: Completion | None = None
-    async for item in run.stream(model, learn_prompt(run.problem.question, solution), run.sampling):
-        if isinstance(item, Completion):
-            whole = item
-            continue
-        for text in reader.feed(item):
-            yield text
+    rejected: Rejected | None = None
+    async with aclosing(run.stream(model, learn_prompt(run.problem.question, solution), run.sampling)) as items:
+        async for item in items:
+            if isinstance(item, Completion):
+                whole = item
+            elif rejected is None:
+                try:
+                    for text in reader.feed(item):
+                        yield text
+                except Rejected as found:
+                    rejected = found  # the rest is read all the same, so that what it cost is known
+    if rejected is not None:
+        raise rejected
     if whole is None or whole.finish_reason == "length":
         raise Ended("max_tokens")
     for text in reader.end():

@@ -103,6 +103,21 @@ class Limiter:
         self.slots = Concurrency(self.concurrency)
         self._next = int(self.clock() * 1000) << 20  # leases of a limiter that died are not mistaken for its own
 
+    @property
+    def allowed(self) -> int:
+        """Requests that may be in flight now."""
+        return int(self.slots.limit)
+
+    @property
+    def in_flight(self) -> int:
+        """Requests under a lease."""
+        return len(self._open)
+
+    @property
+    def paused_s(self) -> float:
+        """How much longer the endpoint wants everybody to wait."""
+        return max(0.0, self._paused_until - self.clock())
+
     def exchange(self, client: str, settled: Sequence[Settled], wants: Sequence[Want]) -> Grant:
         """Take note of what became of leases, and lease as many of `wants`, in order, as may be sent now."""
         now = self._seen[client] = self.clock()

@@ -51,7 +51,7 @@ class PaidLog:
     def __init__(self, run: RunFolder, writer: str) -> None:
         self._run, self._writer = run, writer
         self._lock = threading.Lock()
-        self.appends = "://" not in run.root
+        self.appends = not run.in_bucket
         self._local = _open_new(run, writer) if self.appends else None
         self._torn = False
         self._lines: list[bytes] = []

@@ -14,10 +14,11 @@ from typing import Any
 
 from lema_ray.config import Objective, TrainConfig
 from lema_ray.training.best import NOTE, best_note, keep_best
+from lema_ray.training.deepspeed_files import load_deepspeed
 from lema_ray.training.first_step import TrainingFailed, save_test
 from lema_ray.training.masking import end_of_turn
 from lema_ray.training.saved_model import check_saved_model, finish_model
-from lema_ray.training.settings import build_trainer_arguments, load_deepspeed, start_worker
+from lema_ray.training.settings import build_trainer_arguments, start_worker
 from lema_ray.training.trainers import open_trainer
 
 HISTORY = (
@@ -43,7 +44,7 @@ class TrainJob:
 
     `output` gets the model, `checkpoints` the trainer's checkpoints, `best` the weights with the lowest dev loss; all
     are local directories. `deepspeed` is the JSON, `resume_from` a checkpoint of the same job. `card` holds the arm's
-    name and its counts.
+    name, its counts, and what its rows come from.
     """
 
     base: str
@@ -143,7 +144,7 @@ def _save(trainer: Any, job: TrainJob, counts: dict[str, Any]) -> None:
     if adapted:
         _merge(job)
     card = {"base": job.base, "method": job.settings.method, "objective": job.objective, **job.card}
-    card["counts"] = job.card["counts"] | counts
+    card |= {"counts": job.card["counts"] | counts, "settings": job.settings.trainer, "seed": job.seed}
     finish_model(job.output, end_of_turn(_tokenizer(job.base)), card)
     check_saved_model(job.output, job.base)
 

@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from lema_ray.errors import LemaError
 from lema_ray.records import Dropped, Message, Span, TrainingExample
+from lema_ray.special_tokens import encode_chat, special_tokens
 
 NOT_LEARNED = -100
 """The label that the loss of PyTorch, transformers and TRL passes over."""
@@ -81,20 +83,21 @@ def tokenize_example(example: TrainingExample, tokenizer: Any) -> Tokenized:
     target, cannot be split into prompt and answer, or has no end-of-turn token.
     """
     text, prompt_end, learned = _render(example, tokenizer)
-    encoded = tokenizer(text, add_special_tokens=False, return_offsets_mapping=True)
-    extents = list(_extents(encoded["offset_mapping"]))
+    encoded = encode_chat(tokenizer, partial(_apply, example, tokenizer), _conversation(example))
+    if encoded.text != text:
+        raise _refused(example, "the chat template changes a message that holds special tokens")
+    extents = list(_extents(encoded.extents))
     if any(start < prompt_end < stop for start, stop in extents):
         raise _refused(
             example, "its first characters merge with the prompt into one token: start the target without blanks"
         )
-    ids = list(encoded["input_ids"])
     labels = [
         token if any(_inside(extent, part) for part in learned) else NOT_LEARNED
-        for token, extent in zip(ids, extents, strict=True)
+        for token, extent in zip(encoded.ids, extents, strict=True)
     ]
     if all(label == NOT_LEARNED for label in labels):
         raise _refused(example, "no token lies wholly inside its learned text, so nothing would be learned")
-    return Tokenized(example.id, ids, labels)
+    return Tokenized(example.id, encoded.ids, labels)
 
 
 def tokenize_pair(example: TrainingExample, tokenizer: Any) -> Tokenized:
@@ -130,10 +133,8 @@ def check_lengths(rows: Iterable[Tokenized], max_length: int) -> LengthReport:
 def _render(example: TrainingExample, tokenizer: Any) -> tuple[str, int, list[tuple[int, int]]]:
     """The template's text, where the prompt ends in it, and the stretches of it to learn."""
     _check(example, tokenizer)
-    messages = [{"role": m.role, "content": m.content} for m in example.prompt]
-    prompt = _apply(example, tokenizer, messages, add_generation_prompt=True)
-    answer = {"role": "assistant", "content": example.target_text}
-    text = _apply(example, tokenizer, [*messages, answer], add_generation_prompt=False)
+    prompt = _apply(example, tokenizer, example.prompt, add_generation_prompt=True)
+    text = _apply(example, tokenizer, _conversation(example))
     start = text.find(example.target_text, len(prompt))
     if not text.startswith(prompt):
         raise _refused(
@@ -159,11 +160,16 @@ def _check(example: TrainingExample, tokenizer: Any) -> None:
         )
 
 
-def _apply(example: TrainingExample, tokenizer: Any, messages: list[dict[str, str]], **options: bool) -> str:
+def _conversation(example: TrainingExample) -> list[Message]:
+    return [*example.prompt, Message("assistant", example.target_text)]
+
+
+def _apply(example: TrainingExample, tokenizer: Any, messages: Sequence[Message], **options: bool) -> str:
     from jinja2 import TemplateError
 
+    plain = [{"role": m.role, "content": m.content} for m in messages]
     try:
-        return str(tokenizer.apply_chat_template(messages, tokenize=False, **options))
+        return str(tokenizer.apply_chat_template(plain, tokenize=False, **options))
     except TemplateError as error:
         raise _refused(example, f"the chat template refuses these messages: {error}") from None
 
@@ -184,8 +190,9 @@ def _learned_stretches(
 
 def _end_of_turn(example: TrainingExample, tokenizer: Any, text: str, start: int) -> int:
     """Where the first special token after the target ends: generation stops there, what follows is never generated."""
-    special = {str(t) for t in tokenizer.added_tokens_decoder.values() if t.special}
-    found = [(text.find(token, start), len(token)) for token in special if text.find(token, start) >= 0]
+    found = [
+        (text.find(token, start), len(token)) for token in special_tokens(tokenizer) if text.find(token, start) >= 0
+    ]
     if not found:
         raise _refused(
             example, "the chat template ends an answer without a special token, so the model would never stop"

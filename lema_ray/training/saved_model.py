@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from lema_ray.models import ModelError, check_model
+from lema_ray.training.model_card import model_card
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,32 +61,6 @@ def finish_model(folder: str, end_of_turn: int, card: Mapping[str, Any]) -> None
         settings["eos_token_id"] = [end_of_turn, *stops]
         path.write_text(json.dumps(settings, indent=2) + "\n")
     (Path(folder) / "README.md").write_text(model_card(card))
-
-
-def model_card(card: Mapping[str, Any]) -> str:
-    """A Hugging Face model card from `base`, `arm`, `method`, `objective` and the counts of a training."""
-    counts = "\n".join(f"| {name.replace('_', ' ')} | {value} |" for name, value in card["counts"].items())
-    kind = (
-        "full fine-tuning" if card["method"] == "full" else "merged LoRA adapter (the adapter itself is in `adapter/`)"
-    )
-    return f"""---
-base_model: {card["base"]}
-library_name: transformers
-pipeline_tag: text-generation
-tags: [trl, {card["objective"]}, lema-ray, self-correction]
----
-# {card["arm"]}
-
-{card["base"]}, fine-tuned by lema-ray on the training set `{card["arm"]}`: {card["objective"].upper()}, {kind},
-TRL and DeepSpeed.
-
-| | |
-|---|---|
-{counts}
-
-Licence: that of the base model applies to these weights; the training data carries that of its questions and of the
-model that wrote the corrections. Check all three before you publish.
-"""
 
 
 def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:

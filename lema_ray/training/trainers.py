@@ -85,7 +85,7 @@ def trainer_class(objective: Objective) -> Any:
         ) -> Any:
             rows, counts = inputs.pop("rows"), inputs.pop("counts")
             slots = float(inputs["input_ids"].numel())
-            if isinstance(self.data_collator, PackedRows) and not self.packing_checked:
+            if isinstance(self.data_collator, PackedRows) and model.training and not self.packing_checked:
                 self.packing_checked = True
                 check_packing(self, model, inputs, rows)
             with self.meter.timed("forward"):
@@ -170,4 +170,6 @@ def quantization(settings: TrainConfig) -> Any:
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=torch.bfloat16,
+        # In a floating-point type ZeRO-3 can share the quantised weights out.
+        bnb_4bit_quant_storage=torch.bfloat16,
     )

@@ -1,6 +1,7 @@
 """What the scripted engines of these tests say. They run in Ray's workers, so they are found by module name."""
 
 import os
+import sys
 import time
 from collections.abc import Sequence
 from random import Random
@@ -15,6 +16,11 @@ def guess(messages: Sequence[Message], sampling: Sampling) -> str:
     if Random(sampling.seed).random() < 1 / 3:
         return teach(messages, sampling)
     return "Step 1: I guess it is 7 + 1 = 8.\nThe answer is 8."
+
+
+def err(messages: Sequence[Message], sampling: Sampling) -> str:
+    """A student who is always wrong: no question of these tests is about so much."""
+    return "Step 1: I guess it is 98765 + 1 = 98766.\nThe answer is 98766."
 
 
 def teach(messages: Sequence[Message], sampling: Sampling) -> str:
@@ -76,3 +82,9 @@ def silent(messages: Sequence[Message], sampling: Sampling) -> str:
 def guess_or_edit(messages: Sequence[Message], sampling: Sampling) -> str:
     """A student who guesses, and edits its steps when it is asked to."""
     return (teach if "Step To Edit" in messages[-1].content else guess)(messages, sampling)
+
+
+def die(messages: Sequence[Message], sampling: Sampling) -> str:
+    """An engine whose process ends whenever it is asked, with a word about why."""
+    print("no more memory for the cache", file=sys.stderr, flush=True)
+    os._exit(1)

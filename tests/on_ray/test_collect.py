@@ -116,6 +116,11 @@ def test_evolution_writes_a_questions_file_for_a_second_run(cluster, make_config
     )
     made = [item for _, item in read_questions(source)]
     assert len(made) == 12 and all(isinstance(q, Question) and q.reference == "3" and q.solution for q in made)
+    rows = {row.question.id: row for row in flow.run.read_records(GradedQuestion, "evolved", "rows")}
+    assert len(rows) == 12, "a seed that is drawn twice is two rows"
+    evolve_run(flow.config, 15)
+    grown = {row.question.id: row for row in flow.run.read_records(GradedQuestion, "evolved", "rows")}
+    assert len(grown) == 15 and rows.items() <= grown.items(), "what was written before is not asked for again"
 
 
 def test_unsure_grades_are_judged_by_the_corrector_and_its_replies_are_in_the_ledger(cluster, make_config) -> None:

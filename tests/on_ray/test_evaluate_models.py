@@ -30,7 +30,11 @@ def test_two_engines_are_examined_without_any_training(cluster, make_config, tmp
     models = {
         name: {"type": "scripted", "script": f"on_ray_scripts:{name}", "model": name} for name in ("guess", "silent")
     }
-    sampling = [{"name": "greedy"}, {"name": "hot", "temperature": 1.0, "samples": 4}]
+    sampling = [
+        {"name": "greedy"},
+        {"name": "hot", "temperature": 1.0, "samples": 4},
+        {"name": "voted", "policy": {"policy": "vote", "samples": 3}},
+    ]
     evaluate = {"trained": False, "models": models, "sampling": sampling, "also_graded_by": ["gsm8k_flexible"]}
     flow = Flow(make_config(evaluate=evaluate))
     flow.questions()
@@ -42,6 +46,11 @@ def test_two_engines_are_examined_without_any_training(cluster, make_config, tmp
     silent = next(s for s in scores if s.model == "silent")
     assert (silent.pass_at_1, silent.no_answer, silent.by_mode["gsm8k_flexible"]) == (0, 1, 0)
     assert {c.p_holm is not None for c in comparisons} == {True}
+    voted = next(s for s in scores if (s.model, s.sampling) == ("guess", "voted"))
+    assert voted.policy == "vote" and voted.self_correction["requests"] >= 3
+    assert {(c.baseline, c.model) for c in comparisons if c.sampling == "policies"} == {
+        (f"{m} greedy", f"{m} voted") for m in models
+    }
     found = compare_runs([flow.run.root])
     rates = {(s.model, s.sampling): s.pass_at_1 for s in scores}
     assert {(s.model, s.sampling): s.pass_at_1 for s in found.scores} == rates

@@ -7,7 +7,9 @@ import pytest
 
 from lema_ray.config import ScriptedSpec
 from lema_ray.demo.word_problems import generate
+from lema_ray.engines import EngineUnavailable
 from lema_ray.on_ray import pools
+from lema_ray.on_ray.deaths import MOST_DEATHS, Deaths
 from lema_ray.on_ray.flow import Flow
 from lema_ray.on_ray.pools import EnginePool, to_rows
 from lema_ray.on_ray.progress import Progress
@@ -26,6 +28,21 @@ def test_a_poison_row_is_dropped_with_the_error_and_the_run_goes_on(cluster, mak
     assert {(d.stage, d.detail) for d in poisoned} == {("corrections", "ZeroDivisionError: a fault of ours")}
 
 
+def test_an_engine_that_always_dies_ends_the_run_with_its_last_words(cluster, make_config) -> None:
+    flow = Flow(make_config(corrector={"engine": {"type": "scripted", "script": "on_ray_scripts:die", "model": "m"}}))
+    flow.questions()
+    with pytest.raises(EngineUnavailable, match=r"with m died 5 times(.|\n)*no more memory for the cache"):
+        flow.collect()
+
+
+def test_deaths_count_in_a_row_and_a_row_done_forgives_them() -> None:
+    deaths = Deaths()
+    assert [deaths.began("a", f"log {n}") for n in range(MOST_DEATHS + 1)] == [None] * 5 + ["log 4"]
+    assert deaths.began("b", "other") is None
+    deaths.worked("a")
+    assert deaths.began("a", "log 6") is None
+
+
 class _Told:
     """The progress actor without Ray."""
 
@@ -36,8 +53,10 @@ class _Told:
         self.name = name
         return self
 
-    def remote(self, *arguments: object) -> object:
-        return getattr(self.progress, self.name)(*arguments)
+    def remote(self, *arguments: object) -> "asyncio.Future[object]":
+        told = asyncio.get_running_loop().create_future()
+        told.set_result(getattr(self.progress, self.name)(*arguments))
+        return told
 
 
 async def test_rows_without_progress_are_named_with_what_they_wait_for(

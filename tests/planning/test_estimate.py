@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from lema_ray.config import parse_config
+from lema_ray.config import RecipeConfig, parse_config
 from lema_ray.demo.server import ServerOptions, running
 from lema_ray.planning.estimate import dry_run, estimate
 from lema_ray.planning.plan import plan_calls
@@ -54,3 +54,12 @@ def test_a_probe_narrows_the_range_to_what_the_endpoint_does() -> None:
 def test_a_dry_run_shows_prices_with_their_source_and_whole_prompts() -> None:
     text = dry_run(config())
     assert "price of corrections lema: config" in text and "Original Solution" in text
+
+
+def test_what_a_recipe_asks_the_student_is_planned_beside_what_it_asks_the_corrector() -> None:
+    recipe = RecipeConfig(name="s3c", corrections_per_question=2, options={"rollouts": 4, "candidates": 3})
+    _, asked = estimate(config().model_copy(update={"recipe": recipe}))
+    calls = {asking.stage: asking.calls for asking in asked}
+    per_point = 4 + 3 * (1 + 4)
+    assert calls["student s3c"] == (0, 50 * 2 * per_point) and calls["corrections s3c"] == (0, 50 * 2)
+    assert next(a for a in asked if a.stage == "student s3c").engine.type == "scripted"

@@ -136,7 +136,7 @@ async def test_a_bad_edit_is_a_drop_with_its_cost(says: Callable[[str], str], re
             "right_by_luck",
             0,
         ),
-        (row(("We take some.\nThe answer is 14.", "right"), (WRONG, "wrong")), "edits", "nothing_to_edit", 1),
+        (row(("Step 1: We take some.\nThe answer is 14.", "right"), (WRONG, "wrong")), "edits", "nothing_to_edit", 1),
         (row(("We take six.\nThat makes 14.\nThe answer is 14.", "right"), (WRONG, "wrong")), "edits", None, 2),
         (row(question=replace(QUESTION, task="choice", choices=("a", "b"))), "edits", "cannot_split", 1),
     ],
@@ -162,6 +162,14 @@ async def test_what_numbers_cannot_show_rollouts_can() -> None:
         outcome = await recipe(**options).correct(graded, same, SlippingStudent(slips=0.0))
         kept += [d.reason for d in outcome.drops].count("not_wrong")
     assert proven == kept == 12
+
+
+async def test_each_try_is_in_another_way_until_all_were_tried() -> None:
+    editor = Editor(lambda step: f"Edited Step: {step}")
+    made = open_recipe(RecipeConfig(name="rise", tries=8, options={"editor": "corrector"}))
+    outcome = await made.correct(row(), editor, None)  # type: ignore[arg-type]
+    ways = [way.strip() for way in editor.ways]
+    assert len(set(ways)) == 6 and len(ways) == 8 == len(outcome.drops)
 
 
 def test_the_editor_and_the_proof_decide_whether_the_student_is_asked() -> None:

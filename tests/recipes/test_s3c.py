@@ -96,6 +96,23 @@ async def test_a_solution_of_the_question_stands_in_for_a_right_attempt() -> Non
     assert len(outcome.corrections) == 1 and outcome.corrections[0].attempt_id.startswith("q/branch")
 
 
+async def test_an_answer_too_early_is_wrong_without_going_on_from_it() -> None:
+    class Hasty(Student):
+        """Answers at once; asked to go on from that, it would think again and end right."""
+
+        def _after(self, begun: str) -> str:
+            if "The answer is 34." in begun:
+                return RIGHT
+            return super()._after(begun) if begun else "The answer is 34."
+
+    hasty = Hasty()
+    outcome = await recipe().correct(row(), doubts("Doubt: Wait, that is too early."), hasty)
+    (correction,) = outcome.corrections
+    assert correction.fields["wrong"] == "The answer is 34."
+    assert outcome.attempts[0].grade.reason.startswith("it ends there with a wrong answer, 8 of 8")  # type: ignore[union-attr]
+    assert not any("34." in begun for begun in hasty.begun) and outcome.judgements[0].requests == 8
+
+
 @pytest.mark.parametrize(
     "graded, reason",
     [
@@ -137,6 +154,30 @@ async def test_a_point_where_the_student_hardly_ever_succeeds_judges_nothing() -
 
     outcome = await recipe(1).correct(row(), doubts(), Lost())
     assert [(d.reason, d.requests) for d in outcome.drops] == [("shaky_step", 8)]
+
+
+async def test_of_a_cut_off_reply_a_step_that_is_whole_is_taken() -> None:
+    lines = "Step 1: She loses some:\n34 - 6 = 28.\nStep 2: Half of 28 is 14.\nThe answer is 14."
+
+    class Verbose(Student):
+        """Steps of several lines, so that the student writes on after a step, until it is cut off."""
+
+        async def __call__(self, messages: Sequence[Message], sampling: Sampling) -> Completion:
+            reply = await super().__call__(messages, sampling)
+            return replace(reply, finish_reason="length") if sampling.max_tokens == 60 else reply
+
+        def _after(self, begun: str) -> str:
+            if not begun:
+                return self.other
+            return lines.removeprefix(begun) if lines.startswith(begun) else "The answer is 20."
+
+    options = {"step_sampling": {"temperature": 1.0, "max_tokens": 60}, "candidates": 1}
+    graded = row((lines, "right"), (WRONG, "wrong"))
+    said = "Step 1: 34 + 6 = 40 are left.\nThe answer is 20."
+    outcome = await recipe(**options).correct(graded, doubts(), Verbose(said))  # type: ignore[arg-type]
+    assert [c.fields["wrong"] for c in outcome.corrections] == ["Step 1: 34 + 6 = 40 are left."]
+    cut = await recipe(**options).correct(graded, doubts(), Verbose("Step 1: 34 + 6 ="))  # type: ignore[arg-type]
+    assert cut.corrections == () and "cut_off" in {d.reason for d in cut.drops}
 
 
 async def test_a_cut_off_rollout_does_not_end_right_and_odd_steps_are_named() -> None:

@@ -58,7 +58,7 @@ class Anything:
 
     def __init__(self, replies: Sequence[str], size: int, ends: Sequence[str]) -> None:
         self.replies, self.size, self.ends, self.requests = replies, size, ends, 0
-        self.open = 0
+        self.open = self.prompt_tokens = self.completion_tokens = 0
 
     async def __call__(self, messages: Sequence[Message], sampling: Sampling) -> AsyncIterator[str | Completion]:
         number = self.requests % len(self.replies)
@@ -67,14 +67,21 @@ class Anything:
         try:
             text, end = self.replies[number], self.ends[number % len(self.ends)]
             if end == "refused":
+                self._spent(3, 4)
                 raise RequestRefused("content_filter", "no", Completion("", "stop", "m", 3, 4))
             for at in range(0, len(text), self.size):
+                self._spent(0, end == "lost")
                 yield text[at : at + self.size]
                 await asyncio.sleep(0)
             if end != "lost":
+                self._spent(2, 5)
                 yield Completion(text, "length" if end == "length" else "stop", "m", 2, 5)
         finally:
             self.open -= 1
+
+    def _spent(self, prompt_tokens: int, completion_tokens: int) -> None:
+        self.prompt_tokens += prompt_tokens
+        self.completion_tokens += completion_tokens
 
 
 @pytest.mark.parametrize("name", get_args(PolicyName))
@@ -105,6 +112,7 @@ def test_any_reply_ends_in_a_trace(
     events = asyncio.run(collected())
     trace = adds_up(events)  # type: ignore[arg-type]
     assert trace.policy == name and trace.requests == says.requests and says.open == 0
+    assert (trace.prompt_tokens, trace.completion_tokens) == (says.prompt_tokens, says.completion_tokens)
     assert trace.revisions <= policy.max_revisions
     text = "".join(content(event, policy) for event in events)  # type: ignore[arg-type]
     one = name in ("off", "spontaneous") or policy.returns == "final"

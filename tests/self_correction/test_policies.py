@@ -87,13 +87,16 @@ def test_a_revision_streams_before_its_reply_ends() -> None:
         ("", "unreadable_reply", 1),
         ("Incorrect Step: Step 9\nExplanation: x\nCorrect Solution:\nStep 9: 1", "unreadable_reply", 1),
         ("Incorrect Step: Step 1\nExplanation: x\nCorrect Solution:\n...", "unreadable_reply", 1),
-        ('{"incorrect_step": 2, "explanation": "No.", "correct_solution": "Step 2: 10 + 5 = 15"}', "revised", 2),
+        (f"{CORRECTION}\n{CORRECTION}", "unreadable_reply", 2),
+        ('{"incorrect_step": 2, "explanation": "No.", "correct_solution": "The answer is 15."}', "revised", 2),
+        ('{"incorrect_step": 2, "explanation": "No.", "correct_solution": "Step 2: 10 + 5"}', "unreadable_reply", 2),
     ],
 )
 def test_what_cannot_be_read_leaves_the_draft(reply: str, reason: str, drafts: int) -> None:
     trace = adds_up(run("revise", Models(solver(WRONG, reply))))
     assert (trace.stop_reason, len(trace.drafts)) == (reason, drafts)
-    assert drafts == 2 or trace.text == WRONG
+    assert (reason == "revised") == (trace.text != WRONG)
+    assert trace.completion_tokens == len(WRONG) + len(reply), "what cannot be used was paid for"
 
 
 def test_rounds_of_revision_end_when_nothing_changes() -> None:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from lema_ray.config import ConfigError, TrainConfig
+from lema_ray.training.deepspeed_files import load_presets
 from lema_ray.training.memory import ModelShape, Need, adapter_weights, model_shape, needed, pick_preset, training_load
-from lema_ray.training.settings import load_presets
 
 QWEN = ModelShape(1_543_714_304, 28, 1536, 8960, 256, 151_936, 151_936 * 1536)
 """A model of 1.5 B weights, as its config says."""

@@ -12,11 +12,14 @@ import pytest
 from lema_ray.config import ConfigError, TrainConfig
 from lema_ray.models import ModelError
 from lema_ray.training import settings
+from lema_ray.training.deepspeed_files import load_deepspeed, load_presets, settled
+from lema_ray.training.model_card import model_card, with_scores
 from lema_ray.training.saved_model import check_saved_model, finish_model
-from lema_ray.training.settings import check_trainer_keys, load_deepspeed, load_presets, settled
+from lema_ray.training.settings import check_trainer_keys
 from lema_ray.training.trainers import quantization
 
 CARD = {"base": "some/base", "arm": "lema", "method": "full", "objective": "sft", "counts": {"examples": 12}}
+CARD |= {"settings": {"learning_rate": 0.001}, "questions": "gsm8k", "recipe": "lema", "seed": 1}
 KNOWN = ["learning_rate", "num_train_epochs", "max_length"]
 
 
@@ -143,3 +146,13 @@ def test_a_finished_model_stops_at_the_end_of_its_turn(saved: Path) -> None:
     assert not (saved / "training_args.bin").exists()
     card = (saved / "README.md").read_text()
     assert card.startswith("---\nbase_model: some/base\n") and "| examples | 12 |" in card
+    assert "license: other" in card and "| learning_rate | 0.001 |" in card and "from gsm8k" in card
+
+
+def test_a_card_names_its_bases_licence_and_takes_the_scores_of_the_last_evaluation(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("---\nlicense: apache-2.0\ntags: [a]\n---\n# license: no\n")
+    card = model_card(CARD | {"base": str(tmp_path)})
+    assert "\nlicense: apache-2.0\n" in card and "(apache-2.0) applies" in card
+    once = with_scores(card, [("greedy", "41.0%", "38.1% to 44.0%")])
+    again = with_scores(once, [("greedy", "42.0%", "39.0% to 45.1%")])
+    assert "| greedy | 42.0% | 39.0% to 45.1% |" in again and "41.0%" not in again and again.count("## Scores") == 1

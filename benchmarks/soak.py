@@ -1,0 +1,278 @@
+"""Minutes of everything at once against `lema serve`, and what became of every request.
+
+    .venv/bin/python benchmarks/soak.py [MINUTES] [MODEL]
+
+Mixed load (plain, streamed, self-correcting, several choices), clients that leave, slow readers, malformed and
+oversized requests, wrong keys, half-open connections; the replica is killed and later the model replaced. At the end
+nothing may be left: requests in the engine, memory, file handles.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import random
+import socket
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psutil
+
+POLICIES = ("off", "spontaneous", "revise", "critique", "verify", "vote")
+REFUSALS = (429, 503)
+
+
+@dataclass
+class Outcomes:
+    """What became of requests: `counts` by kind and end, `failed` those without an answer or a clear refusal."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    failed: list[str] = field(default_factory=list)
+
+    @property
+    def answered(self) -> int:
+        """Requests with a whole answer."""
+        return sum(count for what, count in self.counts.items() if what.endswith(" 200"))
+
+    def add(self, kind: str, status: int, expected: tuple[int, ...], detail: str = "") -> None:
+        """Count one request."""
+        self.counts[f"{kind} {status}"] += 1
+        if status not in expected:
+            self.failed.append(f"{kind}: {status} {detail[:200]}")
+
+
+class Client:
+    """One client of many, each with its own habits."""
+
+    def __init__(self, session: aiohttp.ClientSession, url: str, key: str, outcomes: Outcomes, seed: int) -> None:
+        self._session, self._url, self._outcomes = session, url, outcomes
+        self._headers = {"authorization": f"Bearer {key}"}
+        self._random = random.Random(seed)
+        self._kinds: list[tuple[Callable[[], Any], int]] = [(self.plain, 6)]
+
+    def misbehaving(self) -> Client:
+        """The same, with everything that a server in public meets."""
+        self._kinds += [(self.policy, 4), (self.leaves, 3), (self.slow, 1), (self.malformed, 1), (self.oversized, 1)]
+        self._kinds += [(self.wrong_key, 1), (self.half_open, 1)]
+        return self
+
+    async def run(self, until: Callable[[], bool]) -> None:
+        """Request after request."""
+        kinds, weights = zip(*self._kinds, strict=True)
+        while not until():
+            kind = self._random.choices(kinds, weights)[0]
+            name = kind.__name__
+            try:
+                await kind()
+            except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
+                self._outcomes.add(name, 0, (), f"{type(error).__name__} {error}")
+                await asyncio.sleep(0.2)
+
+    async def plain(self) -> None:
+        """A chat, streamed or not."""
+        streamed = self._random.random() < 0.5
+        body = self._body(stream=streamed, n=self._random.choice((1, 1, 3)))
+        async with self._post(body) as answer:
+            text = await answer.text()
+            whole = not streamed or (text.endswith("data: [DONE]\n\n") and '"error"' not in text)
+            self._outcomes.add("plain", answer.status if whole else -1, (200, *REFUSALS), text[-200:])
+
+    async def policy(self) -> None:
+        """A chat under a policy; its trace has to be whole."""
+        policy = self._random.choice(POLICIES)
+        body = self._body(self_correction={"policy": policy, "samples": 3}, stream=self._random.random() < 0.5)
+        async with self._post(body) as answer:
+            text = await answer.text()
+            status = answer.status if answer.status != 200 or _trace_is_whole(text) else -1
+            self._outcomes.add("policy", status, (200, *REFUSALS), text[-200:])
+
+    async def leaves(self) -> None:
+        """A client that goes away after the first bytes."""
+        async with self._post(self._body(stream=True, max_tokens=400, ignore_eos=True)) as answer:
+            await answer.content.readany()
+            self._outcomes.add("leaves", answer.status, (200, *REFUSALS))
+
+    async def slow(self) -> None:
+        """A client that reads a little at a time."""
+        async with self._post(self._body(stream=True, max_tokens=60)) as answer:
+            async for _ in answer.content.iter_chunked(64):
+                await asyncio.sleep(0.01)
+            self._outcomes.add("slow", answer.status, (200, *REFUSALS))
+
+    async def malformed(self) -> None:
+        """What is no request."""
+        body = self._random.choice((b"{", b"[]", b'{"messages": 3}', b"[" * 50_000, b"\xff\xfe", b'{"a":"\\ud800"}'))
+        async with self._post(body) as answer:
+            self._outcomes.add("malformed", answer.status, (400,), await answer.text())
+
+    async def oversized(self) -> None:
+        """A body over the cap, or a prompt over the context."""
+        body = b" " * (2 << 20) if self._random.random() < 0.5 else self._body(content="apples " * 5000)
+        async with self._post(body) as answer:
+            self._outcomes.add("oversized", answer.status, (400, 413), await answer.text())
+
+    async def wrong_key(self) -> None:
+        """A guess."""
+        guess = {"authorization": f"Bearer lema-{self._random.getrandbits(200):x}"}
+        async with self._session.get(f"{self._url}/v1/models", headers=guess) as answer:
+            self._outcomes.add("wrong key", answer.status, (401,))
+
+    async def half_open(self) -> None:
+        """Half a request, and then nothing."""
+        host, port = self._url.removeprefix("http://").split(":")
+        _, writer = await asyncio.open_connection(host, int(port))
+        writer.write(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n")
+        await asyncio.sleep(0.5)
+        writer.close()
+        self._outcomes.counts["half open closed"] += 1
+
+    def _post(self, body: Any) -> Any:
+        data = body if isinstance(body, bytes) else json.dumps(body).encode()
+        headers = self._headers | {"content-type": "application/json"}
+        return self._session.post(f"{self._url}/v1/chat/completions", data=data, headers=headers)
+
+    def _body(self, content: str = "", **fields: Any) -> dict[str, Any]:
+        number = self._random.randrange(100)
+        content = content or f"Tom has {number} apples and buys 3 more. How many apples does Tom have?"
+        return {"messages": [{"role": "user", "content": content}], "max_tokens": 60, **fields}
+
+
+@contextmanager
+def load_for(
+    url: str, key: str, outcomes: Outcomes, clients: int, misbehaving: bool = False
+) -> Iterator[Callable[[], None]]:
+    """Load from a thread of its own until the context ends or the function it gives is called."""
+    stopped = threading.Event()
+
+    async def run() -> None:
+        timeout = aiohttp.ClientTimeout(total=240)
+        async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as session:
+            crowd = [Client(session, url, key, outcomes, seed) for seed in range(clients)]
+            crowd = [client.misbehaving() for client in crowd] if misbehaving else crowd
+            await asyncio.gather(*(client.run(stopped.is_set) for client in crowd))
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()))
+    thread.start()
+    try:
+        yield stopped.set
+    finally:
+        stopped.set()
+        thread.join()
+
+
+def _trace_is_whole(text: str) -> bool:
+    if text.startswith("data: "):
+        events = [line.removeprefix("data: ") for line in text.split("\n\n") if line and "[DONE]" not in line]
+        found = [json.loads(event).get("self_correction", {}) for event in events]
+        return text.endswith("data: [DONE]\n\n") and any(one.get("event") == "final" for one in found)
+    return bool(json.loads(text)["self_correction"]["stop_reason"])
+
+
+def main() -> None:
+    """Start, load, disturb, look at what is left."""
+    minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 5.0
+    model = sys.argv[2] if len(sys.argv) > 2 else "demo/word-problems"
+    from ray import serve
+
+    from serve import start as serving
+    from serve.app import build
+    from serve.config import KeyLimits
+    from serve.keys import add_key
+
+    folder = Path(tempfile.mkdtemp(prefix="soak-"))
+    key = add_key(folder / "keys.yaml", "soak", KeyLimits())
+    engine = {"cpu_kv_cache_gb": 0.5, "max_num_seqs": 32}
+    arguments = {"model": model, "keys": str(folder / "keys.yaml"), "access_log": str(folder / "log"), "engine": engine}
+    url = serving.start({"/": arguments}, "127.0.0.1", _free_port())
+    outcomes, watch = Outcomes(), Watch()
+    try:
+        with load_for(url, key, outcomes, clients=8, misbehaving=True):
+            begun = time.monotonic()
+            _sleep_until(begun + 60 * minutes * 0.15, watch)
+            watch.note("after a while")
+            _sleep_until(begun + 60 * minutes * 0.4, watch)
+            print("killing the replica", flush=True)
+            os.kill(watch.replica(), 9)
+            _sleep_until(begun + 60 * minutes * 0.7, watch)
+            print("replacing the model", flush=True)
+            serve.run(build({**arguments, "name": "second"}), name="default", route_prefix="/", blocking=False)
+            watch.note("after the replacement")
+            _sleep_until(begun + 60 * minutes, watch)
+        watch.note("at the end")
+        print(json.dumps(dict(sorted(outcomes.counts.items())), indent=1))
+        print(f"answered {outcomes.answered}, neither answered nor refused {len(outcomes.failed)}")
+        for what, count in Counter(outcomes.failed).most_common(20):
+            print(f"  {count} x {what}")
+        print(f"requests left in the engine: {asyncio.run(_running(url, key))}")
+        print("\n".join(watch.lines))
+    finally:
+        serving.stop()
+
+
+class Watch:
+    """Memory and file handles of the replica, its engine and the proxy."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def replica(self) -> int:
+        """The newest replica's process id."""
+        return max(p.pid for p in _children() if "ServeReplica:default:Model" in p.info["name"])
+
+    def note(self, when: str) -> None:
+        """Write a line."""
+        parts = []
+        for what in ("ServeReplica:default:Model", "ProxyActor", "VLLM::EngineCor", "ServeReplica:default:Desk"):
+            found = [p for p in _children() if what in p.info["name"]]
+            memory = sum(p.memory_info().rss for p in found) / 2**20
+            parts.append(f"{what.split(':')[-1]} {memory:.0f} MB {sum(p.num_fds() for p in found)} files")
+        self.lines.append(f"{when}: {'; '.join(parts)}")
+
+
+def _children() -> list[Any]:
+    found = []
+    for process in psutil.Process().children(recursive=True):
+        try:
+            process.info = {"name": " ".join(process.cmdline()) or process.name()}  # type: ignore[attr-defined]
+            found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def _sleep_until(moment: float, watch: Watch) -> None:
+    while time.monotonic() < moment:
+        time.sleep(0.5)
+
+
+async def _running(url: str, key: str) -> float:
+    async with aiohttp.ClientSession(headers={"authorization": f"Bearer {key}"}) as session:
+        for _ in itertools.repeat(None, 20):
+            async with session.get(f"{url}/metrics") as answer:
+                lines = (await answer.text()).splitlines()
+            running = sum(float(line.split()[-1]) for line in lines if line.startswith("vllm:num_requests_running{"))
+            if not running:
+                return running
+            await asyncio.sleep(0.5)
+    return running
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""The dashboard and the alerts: what they ask for is what a run exports, and a real Prometheus understands it."""
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+from prometheus_server import GRAFANA, expressions, prometheus, query
+
+from lema_ray.on_ray.metrics import COUNTERS, GAUGES
+
+NAMES = set(COUNTERS) | set(GAUGES)
+
+
+def test_only_metrics_that_exist_are_asked_for() -> None:
+    asked = " ".join(expressions().values()) + (GRAFANA / "alerts.yaml").read_text()
+    found = set(re.findall(r"\bray_(lema_\w+)", asked))
+    assert found <= NAMES, found - NAMES
+    shown = set(re.findall(r"\bray_(lema_\w+)", " ".join(expressions().values())))
+    assert shown == NAMES - {
+        "lema_attempts_total",
+        "lema_requests_total",
+        "lema_money_total",
+        "lema_last_progress_seconds",
+    }
+
+
+def test_labels_in_queries_are_labels_of_the_metric() -> None:
+    for where, expression in expressions().items():
+        for name, selector in re.findall(r"ray_(lema_\w+)\{([^}]*)\}", expression):
+            labels = set(re.findall(r"(\w+)=", selector))
+            assert labels <= set((COUNTERS | GAUGES)[name][1]), where
+
+
+def test_the_dashboard_is_one_that_grafana_imports() -> None:
+    dashboard = json.loads((GRAFANA / "lema.json").read_text())
+    panels = dashboard["panels"]
+    assert len({p["id"] for p in panels}) == len(panels) and dashboard["uid"] and dashboard["schemaVersion"] >= 36
+    places = [(p["gridPos"]["x"], p["gridPos"]["y"]) for p in panels]
+    assert len(set(places)) == len(places) and all(p["gridPos"]["x"] + p["gridPos"]["w"] <= 24 for p in panels)
+    assert all(t["datasource"]["uid"] == "${source}" for p in panels for t in p["targets"])
+
+
+def test_prometheus_takes_every_rule_and_query(tmp_path: Path) -> None:
+    if shutil.which("promtool") is None:
+        pytest.skip("no promtool here (Debian package `prometheus`)")
+    checked = subprocess.run(
+        ["promtool", "check", "rules", str(GRAFANA / "alerts.yaml")], capture_output=True, text=True
+    )
+    assert checked.returncode == 0 and "5 rules found" in checked.stdout, checked.stdout + checked.stderr
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    with prometheus("127.0.0.1:9", port, tmp_path) as address:
+        for expression in expressions().values():
+            query(address, expression)
