@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-STAGES = ("questions", "collect", "build", "train", "evaluate")
+STAGES = ("questions", "collect", "build", "train", "verifier", "evaluate")
 FOLDERS = {
     "questions": ("questions",),
     "collect": ("collected", "checkpoint", "analyzed", "evolved", "review"),
     "build": ("examples",),
     "train": ("models", "checkpoints"),
+    "verifier": ("verifier",),
     "evaluate": ("evaluations", "evaluating"),
 }
 """What each stage leaves. `paid/` is not there: what was paid for is used again wherever the same is asked."""
@@ -32,7 +33,7 @@ READ_BY = {
     "more_recipes": "collect",
     "build": "build",
     "train": "train",
-    "verifier": "train",
+    "verifier": "verifier",
     "evaluate": "evaluate",
 }
 _HOW = re.compile(
