@@ -37,7 +37,7 @@ READ_BY = {
     "evaluate": "evaluate",
 }
 _HOW = re.compile(
-    r"(budget|ray)\.|evaluate\.reuse\b|.*\.(actors|limits|prices)\b|.*\.(concurrency|timeout_s|max_retries|api_key_env"
+    r"(budget|ray|rounds)\.|evaluate\.reuse\b|.*\.(actors|limits|prices)\b|.*\.(concurrency|timeout_s|max_retries|api_key_env"
     r"|base_url|launch|processes|max_num_seqs|gpu_memory_utilization|cpu_kv_cache_gb|tensor_parallel_size|in_process|keep_checkpoints)$"
 )
 

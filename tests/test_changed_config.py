@@ -23,7 +23,7 @@ def config(tmp_path: Path, **changes: object) -> RunConfig:
 
 
 def test_every_section_of_a_config_is_read_by_a_stage_or_says_only_how() -> None:
-    harmless = {"name", "runs_dir", "budget", "ray"}
+    harmless = {"name", "runs_dir", "budget", "ray", "rounds"}
     assert set(RunConfig.model_fields) - harmless <= READ_BY.keys() and set(FOLDERS) == set(STAGES)
 
 

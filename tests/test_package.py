@@ -50,6 +50,7 @@ def test_help_lists_every_command() -> None:
 
 def test_the_commands_of_the_readme_exist() -> None:
     commands = {c.name or c.callback.__name__.replace("_", "-") for c in app.registered_commands}
+    commands |= {group.name for group in app.registered_groups}
     assert set(re.findall(r"\blema ([\w-]+)", README)) <= commands
     targets = set(re.findall(r"^([\w-]+):", (REPOSITORY / "Makefile").read_text(), re.MULTILINE))
     assert set(re.findall(r"^make ([\w-]+)", README, re.MULTILINE)) <= targets
