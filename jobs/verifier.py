@@ -1,4 +1,4 @@
-"""A verifier of right and wrong solutions from the collected attempts: `models/verifier/`.
+"""A verifier of right and wrong solutions from the collected attempts: `verifier/`.
 
 ray job submit --working-dir . -- python jobs/verifier.py --config jobs/configs/score.yaml [dotted.key=value ...]
 """

@@ -11,12 +11,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-STAGES = ("questions", "collect", "build", "train", "evaluate")
+STAGES = ("questions", "collect", "build", "train", "verifier", "evaluate")
 FOLDERS = {
     "questions": ("questions",),
     "collect": ("collected", "checkpoint", "analyzed", "evolved", "review"),
     "build": ("examples",),
     "train": ("models", "checkpoints"),
+    "verifier": ("verifier",),
     "evaluate": ("evaluations", "evaluating"),
 }
 """What each stage leaves. `paid/` is not there: what was paid for is used again wherever the same is asked."""
@@ -32,11 +33,11 @@ READ_BY = {
     "more_recipes": "collect",
     "build": "build",
     "train": "train",
-    "verifier": "train",
+    "verifier": "verifier",
     "evaluate": "evaluate",
 }
 _HOW = re.compile(
-    r"(budget|ray)\.|evaluate\.reuse\b|.*\.(actors|limits|prices)\b|.*\.(concurrency|timeout_s|max_retries|api_key_env"
+    r"(budget|ray|rounds)\.|evaluate\.reuse\b|.*\.(actors|limits|prices)\b|.*\.(concurrency|timeout_s|max_retries|api_key_env"
     r"|base_url|launch|processes|max_num_seqs|gpu_memory_utilization|cpu_kv_cache_gb|tensor_parallel_size|in_process|keep_checkpoints)$"
 )
 

@@ -63,6 +63,7 @@ class SelfCorrectionConfig(Section):
     max_samples: int = Field(16, ge=2)
     reviser: EngineSpec | None = Field(None, description="another model for revisions; default: the served one")
     adviser: EngineSpec | None = Field(None, description="another model that is asked about solutions")
+    verifier: str | None = Field(None, description="folder of a trained verifier for `verify` (`lema train-verifier`)")
 
     @field_validator("default", mode="before")
     @classmethod

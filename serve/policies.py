@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, get_args
 
 from pydantic import ValidationError
@@ -83,6 +83,8 @@ async def _events(choice: Choice, service: Service, visit: Visit) -> AsyncIterat
     problem = from_messages(_messages(choice.body))
     reviser, adviser = service.advisers.get("reviser"), service.advisers.get("adviser")
     models = Models(_streaming(service.backend, choice.model), reviser, adviser)
+    if service.verifier is not None:
+        models = replace(models, verifier=service.verifier, threshold=service.verifier.threshold)
     corrected = correct_itself(choice.policy, problem, _sampling(choice.body, service), models)
     try:
         async with closing(corrected) as events:

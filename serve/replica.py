@@ -11,6 +11,7 @@ from ray import serve
 from lema_ray.engines import open_engine
 from lema_ray.models import check_model
 from lema_ray.self_correction.streams import Streaming, streamed
+from lema_ray.self_correction.trained_verifier import TrainedVerifier
 from serve.access_log import AccessLog
 from serve.backend import Backend
 from serve.config import ServeConfig
@@ -45,6 +46,7 @@ class Replica:
             keys=KeyRing(config.keys) if config.keys else None,
             access_log=AccessLog(config.access_log),
             advisers=await _open_advisers(config),
+            verifier=_open_verifier(config.self_correction.verifier),
             replica=serve.get_replica_context().replica_id.unique_id,
         )
         await self._backend.start()
@@ -83,6 +85,10 @@ async def _open_advisers(config: ServeConfig) -> dict[str, Streaming]:
             await engine.start()
             opened[role] = streamed(engine)
     return opened
+
+
+def _open_verifier(folder: str | None) -> TrainedVerifier | None:
+    return None if folder is None else TrainedVerifier(folder)
 
 
 def _open_backend(config: ServeConfig, path: str, name: str) -> Backend:

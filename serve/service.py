@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from starlette.requests import ClientDisconnect, Request
 
 from lema_ray.self_correction.streams import Streaming
+from lema_ray.self_correction.trained_verifier import TrainedVerifier
 from serve import metrics
 from serve.access_log import AccessLog
 from serve.backend import Backend
@@ -36,6 +37,7 @@ class Service:
     keys: KeyRing | None
     access_log: AccessLog
     advisers: dict[str, Streaming] = field(default_factory=dict)
+    verifier: TrainedVerifier | None = None
     replica: str = "local"
     ready: bool = False
     running: int = 0

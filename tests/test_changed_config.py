@@ -23,7 +23,7 @@ def config(tmp_path: Path, **changes: object) -> RunConfig:
 
 
 def test_every_section_of_a_config_is_read_by_a_stage_or_says_only_how() -> None:
-    harmless = {"name", "runs_dir", "budget", "ray"}
+    harmless = {"name", "runs_dir", "budget", "ray", "rounds"}
     assert set(RunConfig.model_fields) - harmless <= READ_BY.keys() and set(FOLDERS) == set(STAGES)
 
 
@@ -35,7 +35,8 @@ def test_every_section_of_a_config_is_read_by_a_stage_or_says_only_how() -> None
         ({"students": [{"engine": {"type": "scripted"}, "samples": 3}]}, STAGES[1:]),
         ({"build": {"cot_per_question": 1}}, STAGES[2:]),
         ({"train": {"workers": 2}}, STAGES[3:]),
-        ({"evaluate": {"few_shot": 1}}, STAGES[4:]),
+        ({"verifier": {"epochs": 1}}, STAGES[4:]),
+        ({"evaluate": {"few_shot": 1}}, STAGES[5:]),
     ],
 )
 def test_a_change_touches_the_stage_that_reads_it_and_what_follows(

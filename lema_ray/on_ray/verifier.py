@@ -1,10 +1,11 @@
-"""Train a run's verifier as one Ray task with the resources that the config gives it: `models/verifier/`.
+"""Train a run's verifier as one Ray task with the resources that the config gives it: `verifier/`.
 
 Called by `on_ray.flow` for `lema train-verifier`.
 """
 
 from __future__ import annotations
 
+import shutil
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from lema_ray.runs import RunFolder
 from lema_ray.training.verifier import VerifierJob, train_verifier
 from lema_ray.training.verifier_rows import claims
 
-FOLDER = ("models", "verifier")
+FOLDER = "verifier"
 
 
 def train_run_verifier(config: RunConfig, run: RunFolder, base: str) -> dict[str, Any]:
@@ -46,8 +47,11 @@ def _train(config: RunConfig, base: str, root: str) -> dict[str, Any]:
         output = str(Path(scratch, "verifier"))
         job = VerifierJob(settings.base or base, rows, settings, output, scratch, config.seed)
         told = train_verifier(job)
-        run.remove(*FOLDER)
-        fs.copy_files(output, run.uri(*FOLDER))
+        run.remove(FOLDER)
+        if "://" in run.root:
+            fs.copy_files(output, run.uri(FOLDER))
+        else:
+            shutil.copytree(output, run.uri(FOLDER))
     return told
 
 

@@ -36,11 +36,9 @@ def collected(folder: Path, verdicts: tuple[str, ...]) -> tuple[RunConfig, RunFo
 def test_a_verifier_is_trained_described_and_loaded(tmp_path: Path, tiny_model: Path) -> None:
     config, run = collected(tmp_path, ("right", "wrong"))
     told = train_run_verifier(config, run, str(tiny_model))
-    assert told == run.read_json("models", "verifier", FILE) and told["test"]["auc"] > 0.95
+    assert told == run.read_json("verifier", FILE) and told["test"]["auc"] > 0.95
     assert f"threshold {told['threshold']:.2f}" in describe(told) and "AUC" in describe(told)
-    right, wrong = TrainedVerifier(run.uri("models", "verifier")).judge(
-        ["3-2=1\nThe answer is 1.", "Tom has 12 apples."]
-    )
+    right, wrong = TrainedVerifier(run.uri("verifier")).judge(["3-2=1\nThe answer is 1.", "Tom has 12 apples."])
     assert right < wrong
 
 
@@ -48,4 +46,4 @@ def test_one_class_is_refused_in_its_own_words(tmp_path: Path, tiny_model: Path)
     config, run = collected(tmp_path, ("wrong",))
     with pytest.raises(VerifierError, match="no right attempts among"):
         train_run_verifier(config, run, str(tiny_model))
-    assert not run.exists("models", "verifier")
+    assert not run.exists("verifier")
