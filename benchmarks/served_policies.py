@@ -68,6 +68,10 @@ async def compare(url: str, key: str, questions: list[Question], concurrency: in
 
 def main() -> None:
     """Read the questions and compare."""
+    if len(sys.argv) < 4:
+        # Of all benchmarks only this one needs a server that is there already.
+        print(__doc__)
+        return
     url, key, run, *rest = sys.argv[1:]
     count, concurrency = (int(rest[0]) if rest else 200), (int(rest[1]) if len(rest) > 1 else 16)
     held_out = RunFolder(run).read_records(Question, "questions", "test.parquet")

@@ -77,6 +77,7 @@ def _desk(config: ServeConfig) -> Any:
         num_replicas=1,
         ray_actor_options={"num_cpus": 0},
         max_ongoing_requests=1000,
+        max_surge_percent=100,
         health_check_period_s=1,
     )
     return deployment.bind(remembered)

@@ -51,8 +51,10 @@ def wait_for_signal() -> None:
 
 def stop() -> None:
     """Let what is being answered be finished, then end everything."""
-    serve.shutdown()
-    ray.shutdown()
+    # Serve would start a cluster to shut it down.
+    if ray.is_initialized():
+        serve.shutdown()
+        ray.shutdown()
 
 
 def _connect(configs: Mapping[str, ServeConfig], address: str | None) -> None:

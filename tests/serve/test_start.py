@@ -100,6 +100,22 @@ def test_an_address_for_others_needs_keys_and_a_free_port() -> None:
             check_address("127.0.0.1", taken.getsockname()[1], with_keys=False)
 
 
+@pytest.mark.parametrize(
+    "arguments", [["/nowhere"], ["{model}", "--host", "0.0.0.0"], ["{model}", "--policy", "guess"]]
+)
+def test_a_mistake_starts_nothing(
+    tiny_model: Path, arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import ray
+
+    from lema_ray.cli import main
+
+    monkeypatch.setattr("sys.argv", ["lema", "serve", *(a.format(model=tiny_model) for a in arguments)])
+    with pytest.raises(SystemExit):
+        main()
+    assert capsys.readouterr().err.count("error: ") == 1 and not ray.is_initialized()
+
+
 def test_keys_from_the_command_line(tmp_path: Path) -> None:
     runner, file = CliRunner(), tmp_path / "keys.yaml"
     made = runner.invoke(app, ["keys", "add", "anna", "--file", str(file), "--concurrency", "2"])
