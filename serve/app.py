@@ -14,7 +14,6 @@ import ray
 from ray import serve
 from ray.serve import Application
 
-from lema_ray import __version__
 from lema_ray.config import ConfigError
 from serve.checks import check_config, model_name, model_path
 from serve.config import ServeConfig, parse_serve_config
@@ -75,8 +74,6 @@ def _desk(config: ServeConfig) -> Any:
     remembered = config.feedback.remembered if config.feedback else 0
     deployment = serve.deployment(DeskDeployment).options(
         name="Desk",
-        # The same desk goes on when only the model is replaced: it holds the minutes of all keys.
-        version=f"{__version__}-{remembered}",
         num_replicas=1,
         ray_actor_options={"num_cpus": 0},
         max_ongoing_requests=1000,

@@ -1,7 +1,8 @@
 """What all replicas of a model share: the keys' limits, the latest answers for feedback, and each replica's metrics.
 
 `Desk` is plain Python; `LocalDesk` holds one in the replica's own process, `DeskDeployment` is one for all replicas and
-`RemoteDesk` the way to it. A desk that died comes back empty: minutes begin anew, and answers given before it cannot be
+`RemoteDesk` the way to it. A desk that died, or was deployed anew with its model,
+comes back empty: minutes begin anew, and answers given before it cannot be
 judged any more.
 """
 

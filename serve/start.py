@@ -63,6 +63,8 @@ def _connect(configs: Mapping[str, ServeConfig], address: str | None) -> None:
     if address:
         ray.init(address=address, log_to_driver=False)
         return
+    # Ray would let its workers yield to everything else on the machine, and users wait for these.
+    os.environ.setdefault("RAY_worker_niceness", "0")
     wanted = sum(config.cpus * _most_replicas(config) for config in configs.values())
     cpus = max(os.cpu_count() or 1, int(wanted) + SPARE_CPUS)
     ray.init(num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level="warning")

@@ -23,13 +23,14 @@ def manifest(
     namespace: Annotated[str, typer.Option(help="Kubernetes namespace")] = "lema",
     image: Annotated[str, typer.Option(help="repository of the image, without a tag")] = "lema-ray",
     gpus_per_node: Annotated[int, typer.Option(help="GPUs of the largest node")] = 8,
+    arm: Annotated[str | None, typer.Option(help="which trained model the overlay endpoint serves")] = None,
     quota: Annotated[str, typer.Option(help="the namespace's quota: cpu=64,memory=256Gi,gpu=4")] = "",
 ) -> None:
     """Write a kustomize folder that runs this config on KubeRay; groups of pods are as large as its plan."""
     from lema_ray.manifests.folder import Target, parse_quota, write_manifests
 
     loaded = load(config, overrides)
-    target = Target(namespace, image, gpus_per_node, parse_quota(quota))
+    target = Target(namespace, image, gpus_per_node, parse_quota(quota), arm)
     print(write_manifests(loaded, out or Path("manifests", loaded.name), overlay or (), target))
 
 

@@ -25,6 +25,7 @@ WORKLOADS = ("run", "stages", "endpoint", "cluster")
 OPTIONS = ("bucket", "kueue", "priority", "gcs-redis", "gcs-rocksdb")
 OVERLAYS = (*WORKLOADS, *OPTIONS)
 SHARED = "/mnt/lema"
+KEYS = "/etc/lema-keys/keys"
 GROUPS = ("workers", "sampling", "training", "corrector")
 CLUSTER = Path(lema_ray.__file__).parents[1] / "cluster"
 SIZES = {
@@ -43,6 +44,7 @@ class Target:
     image: str = "lema-ray"
     gpus_per_node: int = 8
     quota: Mapping[str, float] | None = None
+    arm: str | None = None
 
 
 def write_manifests(config: RunConfig, folder: Path, overlays: Sequence[str] = (), target: Target | None = None) -> str:
@@ -52,13 +54,15 @@ def write_manifests(config: RunConfig, folder: Path, overlays: Sequence[str] = (
     if not (CLUSTER / "base").is_dir():
         raise ConfigError(f"{CLUSTER}: not there; `lema manifest` needs a checkout of lema_ray, for its cluster/")
     _refuse_local_files(config)
+    service = _service(config, target.arm) if "endpoint" in chosen else None
     groups = groups_of(config, target.gpus_per_node)
     check_quota(groups, target.quota or {})
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "groups").mkdir(exist_ok=True)
     _write(folder / "groups" / "kustomization.yaml", SIZES)
     _write(folder / "groups" / "sizes.yaml", _sizes(groups))
-    _write(folder / "kustomization.yaml", _kustomization(folder, chosen, groups, target))
+    whole = _kustomization(folder, chosen, groups, target)
+    _write(folder / "kustomization.yaml", whole | ({"patches": [service]} if service else {}))
     _write(folder / "run.yaml", _in_cluster(config))
     return "\n".join(_what_to_do(config, folder, chosen, groups, target))
 
@@ -117,6 +121,21 @@ def _kustomization(folder: Path, chosen: Sequence[str], groups: Sequence[Group],
     }
 
 
+def _service(config: RunConfig, arm: str | None) -> dict[str, Any]:
+    """What the endpoint serves: one trained model of the run, on as many GPUs as an engine of evaluation."""
+    arms = list(config.build.arms)
+    if arm not in arms and (arm is not None or len(arms) > 1):
+        raise ConfigError(f"overlay endpoint: which model? --arm {', '.join(arms)}")
+    folder = f"{_in_cluster(config)['runs_dir'].rstrip('/')}/{config.name}"
+    arguments = {"model": folder, "arm": arm or arms[0], "gpus": config.evaluate.actors.gpus, "keys": KEYS}
+    served = yaml.safe_load((CLUSTER / "components" / "endpoint" / "service.yaml").read_text())["spec"]["serveConfigV2"]
+    told = yaml.safe_load(served)
+    told["applications"][0]["args"] = arguments
+    path = "/spec/serveConfigV2"
+    patch = yaml.safe_dump([{"op": "replace", "path": path, "value": yaml.safe_dump(told, sort_keys=False)}])
+    return {"target": {"kind": "RayService"}, "patch": patch}
+
+
 def _image(name: str, image: str, build: str) -> dict[str, str]:
     return {"name": name, "newName": image, "newTag": f"{lema_ray.__version__}-{build}"}
 
@@ -165,6 +184,8 @@ def _what_to_do(
     if keys:
         literals = " ".join(f'--from-literal={key}="${key}"' for key in keys)
         yield f"once: kubectl -n {target.namespace} create secret generic lema-keys {literals}"
+    if "endpoint" in chosen:
+        yield f"once: kubectl -n {target.namespace} create secret generic lema-endpoint-keys --from-file=keys=KEYS_FILE"
     yield f"kubectl apply -k {folder}"
 
 

@@ -72,9 +72,14 @@ def _follow(folder: str, model: Any, tokenizer: Any, prompt: Sequence[int], answ
 def _fitting(
     tokenizer: Any, begun: list[int], likely: Sequence[tuple[int, float]], answer: str
 ) -> Iterator[tuple[int, float]]:
-    """The tokens, likeliest first, that the answer can go on with: its text, or an end where the text ends."""
+    """The tokens, likeliest first, that the answer can go on with: its text, or an end where the text ends.
+
+    Blanks at its beginning do not count: some tokenizers drop the first one when they decode an answer by itself.
+    """
+    said = answer.lstrip()
     for token, score in likely:
-        text = tokenizer.decode([*begun, token], skip_special_tokens=True)
+        text = tokenizer.decode([*begun, token], skip_special_tokens=True, clean_up_tokenization_spaces=False).lstrip()
         ends = token in tokenizer.all_special_ids
-        if (text == answer) if ends else answer.startswith(text.removesuffix("\ufffd")):
+        # A token may end in the middle of a character.
+        if (text == said) if ends else said.startswith(text.rstrip("\ufffd")):
             yield token, score

@@ -41,6 +41,7 @@ export class Answer {
   }
 
   write(trace) {
+    if (!trace.drafts.some((draft) => draft.text)) return;
     this.latest = trace;
     this.become("writing", stageOf(trace));
     this.frame ??= requestAnimationFrame(() => this.draw(this.latest, true));

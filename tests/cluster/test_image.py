@@ -1,6 +1,5 @@
 """The Dockerfile without a container engine: its files are there and suffice, its installation is the tested one."""
 
-import fnmatch
 import os
 import shutil
 import subprocess
@@ -32,13 +31,20 @@ def stage(name: str) -> list[tuple[str, str]]:
     return found[name]
 
 
+def let_through() -> list[str]:
+    """The names that the ignore file lets through to the builder."""
+    rules = (REPOSITORY / "cluster" / "Dockerfile.dockerignore").read_text().split("\n")
+    return [rule[1:] for rule in rules if rule.startswith("!")]
+
+
 def copies(name: str) -> list[tuple[str, str]]:
-    """(source, destination) of everything that a stage copies."""
+    """(source, destination) of everything that a stage copies; `.` is what is let through, as far as it is there."""
     pairs = []
     for instruction, value in stage(name):
         if instruction == "COPY":
             *sources, destination = [part for part in value.split() if not part.startswith("--")]
-            pairs += [(source, destination) for source in sources]
+            whole = [(name, name) for name in let_through() if (REPOSITORY / name).exists()]
+            pairs += whole if sources == ["."] else [(source, destination) for source in sources]
     return pairs
 
 
@@ -56,11 +62,10 @@ def copy_all(name: str, folder: Path) -> None:
 
 @pytest.mark.parametrize("name", ["cpu", "gpu"])
 def test_what_is_copied_is_there_and_reaches_the_builder(name: str) -> None:
-    rules = (REPOSITORY / "cluster" / "Dockerfile.dockerignore").read_text().split("\n")
-    kept = [rule[1:] for rule in rules if rule.startswith("!")]
     for source, _ in copies(name):
         assert (REPOSITORY / source).exists(), source
-        assert any(fnmatch.fnmatch(source, k) or source.startswith(f"{k}/") for k in kept), source
+        assert any(source == kept or source.startswith(f"{kept}/") for kept in let_through()), source
+    assert {"lema_ray", "jobs", "pyproject.toml"} <= {source for source, _ in copies(name)}
 
 
 @pytest.mark.parametrize("name", ["cpu", "gpu"])

@@ -73,7 +73,7 @@ def test_every_overlay_alone_and_all_together_are_valid(crds: Path, workload: st
     for number, options in enumerate([*alone, [o for o in able if o != "gcs-rocksdb"]]):
         runs = ["runs_dir=s3://lema-runs/a"] if "bucket" in options else []
         config = load_config(CLUSTER / "configs" / "self-hosted-corrector.yaml", runs)
-        write_manifests(config, tmp_path / f"{number}", [workload, *options])
+        write_manifests(config, tmp_path / f"{number}", [workload, *options], Target(arm="lema"))
         things = build(tmp_path / f"{number}")
         assert all_problems(crds, things) == [], options
         assert ("PersistentVolumeClaim" in {t["kind"] for t in things}) == ("bucket" not in options)
@@ -181,16 +181,21 @@ def test_a_seeded_error_is_caught(crds: Path, seeded: str) -> None:
 
 @pytest.mark.shared_data
 def test_a_wrong_serve_config_is_caught(crds: Path, tmp_path: Path) -> None:
-    write_manifests(load_config(CLUSTER / "configs" / "single-gpu.yaml"), tmp_path, ["endpoint"])
+    write_manifests(load_config(CLUSTER / "configs" / "single-gpu.yaml"), tmp_path, ["endpoint"], Target(arm="lema"))
     service = next(t for t in build(tmp_path) if t["kind"] == "RayService")
     assert all_problems(crds, [service]) == []
+    served = yaml.safe_load(service["spec"]["serveConfigV2"])["applications"][0]["args"]
+    keys = {"keys": "/etc/lema-keys/keys"}
+    assert served == {"model": "/mnt/lema/runs/single-gpu", "arm": "lema", "gpus": 1.0} | keys
     service["spec"]["serveConfigV2"] = service["spec"]["serveConfigV2"].replace("route_prefix", "route")
     assert any("serveConfigV2" in problem for problem in all_problems(crds, [service]))
 
 
 def test_built_in_kinds_are_valid(tmp_path: Path) -> None:
     validate = pytest.importorskip("kubernetes_validate", reason="kubernetes-validate (108 MB) is not installed")
-    write_manifests(load_config(CLUSTER / "configs" / "single-gpu.yaml"), tmp_path, ["endpoint", "priority"])
+    write_manifests(
+        load_config(CLUSTER / "configs" / "single-gpu.yaml"), tmp_path, ["endpoint", "priority"], Target(arm="lema")
+    )
     for thing in build(tmp_path):
         if thing["kind"] not in RAY_KINDS:
             validate.validate(thing, "1.32", strict=True)
@@ -202,6 +207,8 @@ def test_built_in_kinds_are_valid(tmp_path: Path) -> None:
         (["runs"], [], Target(), "overlay 'runs': not one of"),
         (["run", "endpoint"], [], Target(), "one of them at a time"),
         (["endpoint", "kueue"], [], Target(), "kueue is for run and stages"),
+        (["endpoint"], [], Target(), "which model\\? --arm cot, lema"),
+        (["endpoint"], [], Target(arm="lemma"), "which model\\? --arm cot, lema"),
         (["bucket"], [], Target(), "set runs_dir=s3://"),
         ([], ["corrector.actors.gpus=16"], Target(), "an actor of 16 GPUs, and a node has 8"),
         ([], ["train.deepspeed=pyproject.toml", "questions.train.path=jobs/configs/demo.yaml"], Target(), "demo.yaml"),

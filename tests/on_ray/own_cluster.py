@@ -44,7 +44,7 @@ def own_cluster(cpus: int, **more: str) -> Iterator[OwnCluster]:
     command += [f"--dashboard-agent-listen-port={agent}", f"--metrics-export-port={metrics}"]
     environment = {k: v for k, v in os.environ.items() if k not in ("RAY_ADDRESS", "PYTHONPATH")} | more
     environment |= {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32), "RAY_TMPDIR": f"/tmp/lema{port}"}
-    environment["LEMA_TEST_METRICS"] = f"127.0.0.1:{metrics}"
+    environment |= {"LEMA_TEST_METRICS": f"127.0.0.1:{metrics}", "RAY_metrics_report_interval_ms": "1000"}
     server = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         cluster = OwnCluster(address, server, environment)

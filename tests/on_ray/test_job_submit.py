@@ -146,7 +146,7 @@ def watching(cluster: OwnCluster, folder: Path) -> Iterator[str | None]:
 
 def test_a_killed_job_goes_on_where_it_was(killed: Killed, in_bucket: None) -> None:
     code, said = killed.first
-    assert code == 1 and "lema-killed-collect: failed" in said, said
+    assert code != 0 and "lema-killed-collect: failed" in said, said
     code, said = killed.again
     assert code == 2 and "--resume goes on in its run folder" in said, said
     for code, said in (killed.resumed, killed.repeated):
@@ -177,8 +177,8 @@ def test_prometheus_sees_the_run(killed: Killed) -> None:
     if not killed.metrics:
         pytest.skip("no prometheus here (Debian package `prometheus`)")
     silent = {e for e, series in killed.metrics.items() if not series}
-    # No training here, no GPU, no stall to speak of.
-    assert not {e for e in silent if not re.search("training|gpus|stalled|drops|queue", e)}, silent
+    # No training here, no stall, perhaps no drop; what an actor has at hand it tells every ten seconds.
+    assert not {e for e in silent if not re.search("training|stalled|drops|queue", e)}, silent
     value = {e: [float(s["value"][1]) for s in series] for e, series in killed.metrics.items()}
     assert max(value["max(ray_lema_budget_money)"]) == 50
     assert max(value["max(ray_lema_budget_spent_money)"]) > 0

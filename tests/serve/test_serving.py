@@ -154,18 +154,19 @@ def test_nothing_secret_is_written_down(endpoint: Endpoint) -> None:
 
 
 def test_the_model_is_replaced_and_no_request_fails(endpoint: Endpoint) -> None:
-    """A new version is up before the old one goes; then a killed replica costs only what it was working on."""
+    """A new version is up before the old one goes, under everything that a server in public meets."""
     from ray import serve
 
     from serve.app import build
 
     changed = endpoint.arguments | {"name": "second"}
     outcomes = Outcomes()
-    with load_for(endpoint.url, endpoint.key, outcomes, clients=3) as stop:
+    with load_for(endpoint.url, endpoint.key, outcomes, clients=4, misbehaving=True) as stop:
         serve.run(build(changed), name="default", route_prefix="/", blocking=False)
         _wait_until(lambda: endpoint.client().models.list().data[0].id == "second", 300)
         stop()
     assert outcomes.answered > 10 and not outcomes.failed, outcomes.failed
+    _wait_until(lambda: _running(endpoint) == 0)
 
 
 def test_a_killed_replica_costs_its_own_requests_and_heals(endpoint: Endpoint) -> None:
