@@ -162,7 +162,7 @@ def _models(config: RunConfig) -> Iterator[Finding]:
 
 
 def _endpoints(config: RunConfig) -> Iterator[Finding]:
-    from lema_ray.on_ray.flow import open_and_close
+    from lema_ray.on_ray.launching import open_and_close
 
     engines = [s.engine for s in (*config.students, *config.writers)] + [config.corrector.engine]
     for engine in engines:

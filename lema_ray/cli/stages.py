@@ -43,7 +43,7 @@ def estimate(
     """Requests, tokens, time and money of a run as ranges, before anything is spent."""
     from tempfile import mkdtemp
 
-    from lema_ray.on_ray.flow import launched_config
+    from lema_ray.on_ray.launching import launched_config
     from lema_ray.planning.estimate import estimate as estimated
     from lema_ray.runs import RunFolder
 

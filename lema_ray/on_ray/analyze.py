@@ -21,7 +21,8 @@ from lema_ray.mistakes.open_taxonomy import count_names, grow_taxonomy, with_typ
 from lema_ray.mistakes.taxonomy import Taxonomy, to_yaml
 from lema_ray.on_ray.ask_corrector import ask_corrector
 from lema_ray.on_ray.cluster import Pool, check_plan, connect
-from lema_ray.on_ray.flow import Flow, launched_config
+from lema_ray.on_ray.flow import Flow
+from lema_ray.on_ray.launching import launched_config
 from lema_ray.records import GradedQuestion
 from lema_ray.runs import RunFolder
 

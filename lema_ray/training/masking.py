@@ -11,13 +11,11 @@ from functools import partial
 from typing import Any
 
 from lema_ray.errors import LemaError
-from lema_ray.records import Dropped, Message, Span, TrainingExample
+from lema_ray.records import UNFINISHED, Dropped, Message, Span, TrainingExample
 from lema_ray.special_tokens import encode_chat, special_tokens
 
 NOT_LEARNED = -100
 """The label that the loss of PyTorch, transformers and TRL passes over."""
-UNFINISHED = Span("", learn=False)
-"""As a target's last span: the answer goes on after it, so its end of turn is not learned."""
 LONGEST_SHOWN = 5
 
 
