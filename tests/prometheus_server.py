@@ -44,9 +44,9 @@ def query(address: str, expression: str) -> list[dict[str, Any]]:
     return list(found["data"]["result"])
 
 
-def expressions() -> dict[str, str]:
-    """Every expression of the dashboard by its panel, for all runs."""
-    dashboard = json.loads((GRAFANA / "lema.json").read_text())
+def expressions(name: str = "lema.json") -> dict[str, str]:
+    """Every expression of a dashboard by its panel, for all runs."""
+    dashboard = json.loads((GRAFANA / name).read_text())
     targets = [(p["title"], t) for p in dashboard["panels"] for t in p["targets"]]
     return {f"{title} {t['refId']}": t["expr"].replace("$run", ".*") for title, t in targets}
 

@@ -35,8 +35,20 @@ def test_labels_in_queries_are_labels_of_the_metric() -> None:
             assert labels <= set((COUNTERS | GAUGES)[name][1]), where
 
 
-def test_the_dashboard_is_one_that_grafana_imports() -> None:
-    dashboard = json.loads((GRAFANA / "lema.json").read_text())
+def test_the_servers_dashboard_asks_for_every_metric_of_the_server_and_no_other() -> None:
+    from prometheus_client import REGISTRY
+
+    import serve.metrics  # noqa: F401  (it registers them)
+
+    samples = {"counter": ("_total",), "histogram": ("_bucket",), "gauge": ("",)}
+    made = {m.name + ending for m in REGISTRY.collect() for ending in samples.get(m.type, ())}
+    asked = set(re.findall(r"\blema_\w+", " ".join(expressions("serving.json").values())))
+    assert asked == {name for name in made if name.startswith("lema_")}
+
+
+@pytest.mark.parametrize("name", ["lema.json", "serving.json"])
+def test_a_dashboard_is_one_that_grafana_imports(name: str) -> None:
+    dashboard = json.loads((GRAFANA / name).read_text())
     panels = dashboard["panels"]
     assert len({p["id"] for p in panels}) == len(panels) and dashboard["uid"] and dashboard["schemaVersion"] >= 36
     places = [(p["gridPos"]["x"], p["gridPos"]["y"]) for p in panels]
@@ -55,5 +67,5 @@ def test_prometheus_takes_every_rule_and_query(tmp_path: Path) -> None:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     with prometheus("127.0.0.1:9", port, tmp_path) as address:
-        for expression in expressions().values():
+        for expression in (*expressions().values(), *expressions("serving.json").values()):
             query(address, expression)
