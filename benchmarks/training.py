@@ -43,7 +43,7 @@ def rows_of(run: str, count: int) -> tuple[str, Any]:
         examples = folder.read_records(TrainingExample, "examples", arm, "train.parquet")
         rows += [tokenize_example(example, tokenizer) for _, example in zip(range(count // 2), examples, strict=False)]
     table = {"id": [r.id for r in rows], "input_ids": [r.input_ids for r in rows], "labels": [r.labels for r in rows]}
-    return base, Dataset.from_dict(table | {"row": list(range(len(rows)))}).shuffle(seed=0)
+    return base, Dataset.from_dict(table | {"row": list(range(len(rows)))}).shuffle(seed=0).flatten_indices()
 
 
 def ours(base: str, rows: Any, packing: bool = False, batch: int = BATCH) -> dict[str, Any]:
