@@ -43,7 +43,7 @@ def rows_of(run: str, count: int) -> tuple[str, Any]:
         examples = folder.read_records(TrainingExample, "examples", arm, "train.parquet")
         rows += [tokenize_example(example, tokenizer) for _, example in zip(range(count // 2), examples, strict=False)]
     table = {"id": [r.id for r in rows], "input_ids": [r.input_ids for r in rows], "labels": [r.labels for r in rows]}
-    return base, Dataset.from_dict(table | {"row": list(range(len(rows)))}).shuffle(seed=0)
+    return base, Dataset.from_dict(table | {"row": list(range(len(rows)))}).shuffle(seed=0).flatten_indices()
 
 
 def ours(base: str, rows: Any, packing: bool = False, batch: int = BATCH) -> dict[str, Any]:
@@ -150,12 +150,13 @@ def small_tokenizer(kind: Any) -> Any:
     """Enough of a tokenizer for the end of a turn."""
     from tokenizers import Tokenizer, models, pre_tokenizers
 
-    words = {word: number for number, word in enumerate(("<pad>", "<end>", "?", ".", "user", "assistant"))}
+    words = {word: number for number, word in enumerate(("<pad>", "<end>", "?", ".", "<user>", "<assistant>"))}
     tokenizer = Tokenizer(models.WordLevel(words, unk_token="?"))
     tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
-    made = kind(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<end>")
-    made.chat_template = "{% for m in messages %}{{ m.role }} {{ m.content }} <end> {% endfor %}"
-    made.chat_template += "{% if add_generation_prompt %}assistant {% endif %}"
+    roles = ["<user>", "<assistant>"]
+    made = kind(tokenizer_object=tokenizer, pad_token="<pad>", eos_token="<end>", additional_special_tokens=roles)
+    made.chat_template = "{% for m in messages %}<{{ m.role }}>{{ m.content }}<end>{% endfor %}"
+    made.chat_template += "{% if add_generation_prompt %}<assistant>{% endif %}"
     return made
 
 
