@@ -7,6 +7,7 @@ asked as it was taught. `attempt_question` is run by the student pool of `on_ray
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import replace
 
 from lema_ray.config import SamplingConfig
@@ -15,12 +16,14 @@ from lema_ray.few_shot.solutions import SOLUTIONS
 from lema_ray.records import (
     UNGRADED,
     Attempt,
+    Completion,
     Dropped,
     GradedAttempt,
     GradedQuestion,
     Message,
     Origin,
     Question,
+    Sampling,
     Task,
     content_id,
 )
@@ -30,6 +33,7 @@ INSTRUCTIONS: dict[Task, str] = {
     "math": "Solve this step by step, one step a line, and end with: The answer is $\\boxed{...}$.",
     "choice": "Think about each choice, then end with the letter of the best one: The answer is (...)",
 }
+BEWARE = "Mistakes that are often made with such questions, to be avoided:"
 
 
 def question_text(question: Question) -> str:
@@ -40,13 +44,17 @@ def question_text(question: Question) -> str:
     return "\n".join((question.text, *lettered))
 
 
-def solve_prompt(question: Question, few_shot: int = 0) -> tuple[Message, ...]:
-    """The messages that ask for a solution, after `few_shot` worked examples as earlier turns."""
+def solve_prompt(question: Question, few_shot: int = 0, warnings: Sequence[str] = ()) -> tuple[Message, ...]:
+    """The messages that ask for a solution, after `few_shot` worked examples as earlier turns.
+
+    `warnings` are mistakes to beware of (`mistakes.warned`).
+    """
     instruction = INSTRUCTIONS[question.task]
     messages = []
     for text, solution in SOLUTIONS[question.task][:few_shot]:
         messages += [Message("user", f"{text}\n\n{instruction}"), Message("assistant", solution)]
-    return (*messages, Message("user", f"{question_text(question)}\n\n{instruction}"))
+    warned = "\n".join((BEWARE, *(f"- {warning}" for warning in warnings), "")) + "\n" if warnings else ""
+    return (*messages, Message("user", f"{question_text(question)}\n\n{warned}{instruction}"))
 
 
 def attempt_seed(run_seed: int, question_id: str, model: str, k: int) -> int:
@@ -64,6 +72,21 @@ def attempt_id(question_id: str, model: str, k: int) -> str:
     return f"{question_id}/{content_id(model)[:4]}{k}"
 
 
+def new_attempt(id: str, model: str, completion: Completion, sampling: Sampling) -> Attempt:
+    """The record of what a model answered."""
+    return Attempt(
+        id=id,
+        text=completion.text,
+        model=model,
+        finish_reason=completion.finish_reason,
+        seed=sampling.seed,
+        temperature=sampling.temperature,
+        prompt_tokens=completion.prompt_tokens,
+        completion_tokens=completion.completion_tokens,
+        cost=completion.cost,
+    )
+
+
 async def attempt_question(
     graded: GradedQuestion,
     generate: Generate,
@@ -74,9 +97,10 @@ async def attempt_question(
     few_shot: int = 0,
     seed: int = 0,
     origin: Origin = "sampled",
+    warnings: Sequence[str] = (),
 ) -> GradedQuestion:
     """The question with `samples` more attempts by `model`, not graded yet; a refused request becomes `Dropped`."""
-    messages = solve_prompt(graded.question, few_shot)
+    messages = solve_prompt(graded.question, few_shot, warnings)
 
     async def one(k: int) -> GradedAttempt | Dropped:
         own_id = attempt_id(graded.question.id, model, k)
@@ -85,19 +109,8 @@ async def attempt_question(
             completion = await generate(messages, sampling.with_seed(own_seed))
         except RequestRefused as refusal:
             return refusal.dropped("attempts", own_id)
-        attempt = Attempt(
-            id=own_id,
-            text=completion.text,
-            model=model,
-            origin=origin,
-            finish_reason=completion.finish_reason,
-            seed=own_seed,
-            temperature=sampling.temperature,
-            prompt_tokens=completion.prompt_tokens,
-            completion_tokens=completion.completion_tokens,
-            cost=completion.cost,
-        )
-        return GradedAttempt(attempt, UNGRADED)
+        attempt = new_attempt(own_id, model, completion, sampling.with_seed(own_seed))
+        return GradedAttempt(replace(attempt, origin=origin), UNGRADED)
 
     made = await asyncio.gather(*(one(k) for k in range(samples)))
     attempts = tuple(m for m in made if isinstance(m, GradedAttempt))

@@ -88,7 +88,7 @@ class Audit:
             if len(self.doubtful) < LISTED:
                 self.doubtful.append(DoubtfulReference(graded.question, *majority))
         for one in graded.attempts:
-            if one.attempt.origin == "injected":
+            if one.attempt.by_recipe:
                 continue  # wrong on purpose
             self._count(one)
             if one.grade.verdict in ("right", "wrong") and one.grade.answer is not None:

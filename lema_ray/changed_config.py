@@ -32,6 +32,7 @@ READ_BY = {
     "more_recipes": "collect",
     "build": "build",
     "train": "train",
+    "verifier": "train",
     "evaluate": "evaluate",
 }
 _HOW = re.compile(

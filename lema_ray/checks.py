@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from lema_ray.grading import grade
 from lema_ray.grading.numbers import numbers_in
 from lema_ray.records import Grade, Question
+from lema_ray.self_correction.doubts import find_doubts
 
 ARGUED_WORDS = 8
 """Words of a step that argues without calculating."""
@@ -58,6 +59,17 @@ def mentions_reference(text: str, question: str) -> bool:
     """The text speaks of a solution that it was shown, in words that are not the question's own."""
     found = (match[0].casefold() for match in _MENTION.finditer(text))
     return any(words not in question.casefold() for words in found)
+
+
+def says_doubt(text: str) -> bool:
+    """A sentence of the text doubts, in words, what stands before it."""
+    return any(doubt.kind == "said" for doubt in find_doubts(text))
+
+
+def only_answers(step: str) -> bool:
+    """The step states the final answer and works nothing out."""
+    text = _LABEL.sub("", step)
+    return _ANSWER.match(text.strip()) is not None and not _CALCULATES.search(text)
 
 
 def states(text: str, reference: str) -> bool:

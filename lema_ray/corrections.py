@@ -44,6 +44,7 @@ async def correct_question(
         attempts=graded.attempts + tuple(a for outcome in outcomes for a in outcome.attempts),
         analyses=graded.analyses + tuple(a for outcome in outcomes for a in outcome.analyses),
         corrections=graded.corrections + tuple(c for outcome in outcomes for c in outcome.corrections),
+        judgements=graded.judgements + tuple(j for outcome in outcomes for j in outcome.judgements),
         drops=graded.drops + tuple(d for outcome in outcomes for d in outcome.drops),
     )
 

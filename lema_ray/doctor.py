@@ -119,7 +119,9 @@ def _gpus(config: RunConfig | None) -> Iterator[Finding]:
 
 def _gpus_wanted(config: RunConfig) -> float:
     actors = [s.actors.gpus for s in (*config.students, *config.writers)]
-    return sum(actors) + config.corrector.actors.gpus + config.train.gpus_per_worker + config.evaluate.actors.gpus
+    from lema_ray.on_ray.cluster import correcting_actors
+
+    return sum(actors) + correcting_actors(config).gpus + config.train.gpus_per_worker + config.evaluate.actors.gpus
 
 
 def _memory() -> Finding:

@@ -82,17 +82,18 @@ def cached_model(key: str, make: Callable[[Path], None]) -> str:
 
 
 def _config(folder: Path) -> dict[str, Any]:
-    return _read_json(folder / "config.json", f"{folder}: not a model directory: it has no config.json")
+    return read_json(folder / "config.json", f"{folder}: not a model directory: it has no config.json")
 
 
 def _has_chat_template(folder: Path) -> bool:
     if (folder / "chat_template.jinja").exists() or (folder / "chat_template.json").exists():
         return True
     path = folder / "tokenizer_config.json"
-    return path.exists() and bool(_read_json(path, "").get("chat_template"))
+    return path.exists() and bool(read_json(path, "").get("chat_template"))
 
 
-def _read_json(path: Path, missing: str) -> dict[str, Any]:
+def read_json(path: Path, missing: str) -> dict[str, Any]:
+    """An object from a JSON file. Raises `ModelError`, with the words `missing` when there is no file."""
     try:
         data = json.loads(path.read_text())
     except FileNotFoundError:

@@ -12,10 +12,24 @@ from typing import Literal
 
 Role = Literal["system", "user", "assistant"]
 Verdict = Literal["right", "wrong", "unsure"]
-Origin = Literal["sampled", "imported", "written", "injected", "edited"]
+Origin = Literal["sampled", "imported", "written", "injected", "edited", "branched", "resampled"]
 Task = Literal["arithmetic", "math", "choice"]
 GradingMode = Literal["default", "gsm8k_strict", "gsm8k_flexible", "lema_gsm8k", "lema_math", "qwen_math"]
 FinishReason = Literal["stop", "length", "imported"]
+DraftKind = Literal["draft", "revision", "vote"]
+DoubtedBy = Literal["model", "critic", "verifier", "votes"]
+StopReason = Literal[
+    "no_doubt",
+    "doubted",
+    "revised",
+    "agreed",
+    "below_threshold",
+    "max_revisions",
+    "max_tokens",
+    "timeout",
+    "unreadable_reply",
+    "refused",
+]
 
 
 def content_id(*parts: str) -> str:
@@ -87,7 +101,10 @@ class Attempt:
     """One solution text by one model. Made by `attempts`, imports and some recipes; read by grading and recipes.
 
     `origin` is `sampled` for a student's own, `written` for a solution that a stronger model wrote as training data,
-    `injected` for a mistake that it made on purpose.
+    `injected` for a mistake that it made on purpose, `edited` for the beginning of a right solution up to a step that
+    was made wrong, `branched` for one up to another step that a student took there and that proved wrong, `resampled`
+    for a wrong solution that it came to when it went on anew from inside a right one. `trace` is there where a policy
+    of self-correction was at work; the text is then that of its final draft, and the tokens are all that were spent.
     """
 
     id: str
@@ -100,6 +117,12 @@ class Attempt:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost: float = 0.0
+    trace: Trace | None = None
+
+    @property
+    def by_recipe(self) -> bool:
+        """Whether a recipe made it: it is training material, and no student's answer."""
+        return self.origin in ("injected", "edited", "branched", "resampled")
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +202,10 @@ class Analysis:
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """What the corrector said of a grade that was `unsure`. Made by `judge`; read by the ledger.
+    """What was found of an attempt that its answer could not tell. Made by `judge` and recipes; read by the ledger.
 
-    The verdict itself, with its reason, is in the attempt's grade (and in those of attempts with the same text).
+    The corrector judges grades that are `unsure`, a student's rollouts judge solutions that have no end. The verdict
+    itself, with its reason, is in the attempt's grade (and in those of attempts with the same text).
     """
 
     attempt_id: str
@@ -192,6 +216,7 @@ class Judgement:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     cost: float = 0.0
+    by: Literal["corrector", "student"] = "corrector"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +243,7 @@ class Dropped:
 
 
 def _finished_by_student(attempt: Attempt) -> bool:
-    return attempt.finish_reason != "length" and attempt.origin not in ("written", "injected")
+    return attempt.finish_reason != "length" and attempt.origin != "written" and not attempt.by_recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,29 +279,74 @@ class GradedQuestion:
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """A place where a solution turns on itself: characters `start` to `stop`. Made by `doubts`; part of a `Trace`.
+    """A place of a draft that is doubted: characters `start` to `stop` of its text. Part of a `Trace`.
 
-    `said`: it says so in words. `shown`: it takes something back without a word, such as a result it had before.
+    `said`: the draft says so in words. `shown`: it takes something back without a word, such as a result it had before.
+    `judged`: somebody else says so. `step` is the 0-based index into `steps.split_steps(draft.text)`, if one is named.
     """
 
     start: int
     stop: int
-    kind: Literal["said", "shown"]
+    kind: Literal["said", "shown", "judged"]
+    draft: int = 0
+    step: int | None = None
+    reason: str = ""
+    by: DoubtedBy = "model"
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """One text on the way to an answer, with the answer that it ends in. Part of a `Trace`."""
+
+    text: str
+    kind: DraftKind = "draft"
+    answer: str | None = None
+    finish_reason: FinishReason = "stop"
 
 
 @dataclass(frozen=True, slots=True)
 class Trace:
     """How a solution came to its answer. Made by `self_correction`; read by evaluation, the server and the page.
 
-    `first_answer` is what it states before its first doubt (its only answer when it has none), None when it doubts
-    before it states one. `revision` are the characters from the first doubt on, 0 without one.
+    `first_answer` is what the first draft ends in; where a draft doubts itself, what it states before its first doubt,
+    None when it states nothing. `extra_tokens` (in and out) are those beyond the first draft, and the share of it that
+    follows its own first doubt. `refusal` says why a model refused a request, if one did.
     """
 
-    attempt_id: str
+    policy: str
     first_answer: str | None
     final_answer: str | None
+    drafts: tuple[Draft, ...] = ()
     doubts: tuple[Doubt, ...] = ()
-    revision: int = 0
+    final_draft: int = 0
+    revisions: int = 0
+    probability_wrong: float | None = None
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    extra_tokens: int = 0
+    cost: float = 0.0
+    seconds: float = 0.0
+    stop_reason: StopReason = "no_doubt"
+    refusal: str | None = None
+
+    @property
+    def text(self) -> str:
+        """The solution that is the answer."""
+        return self.drafts[self.final_draft].text if self.drafts else ""
+
+    @property
+    def finish_reason(self) -> FinishReason:
+        """How the solution that is the answer ended."""
+        return self.drafts[self.final_draft].finish_reason if self.drafts else "stop"
+
+    @property
+    def before(self) -> str:
+        """What stands before the first doubt: the beginning of a draft that doubts itself, else all of the first."""
+        if not self.drafts:
+            return ""
+        own = self.doubts and self.doubts[0].kind != "judged"
+        return self.drafts[0].text[: self.doubts[0].start if own else None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -285,6 +355,10 @@ class Span:
 
     text: str
     learn: bool = True
+
+
+UNFINISHED = Span("", learn=False)
+"""As a target's last span: the answer goes on after it, so its end of turn is not learned."""
 
 
 @dataclass(frozen=True, slots=True)

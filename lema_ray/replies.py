@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 # A JSON parser reads an unescaped \frac as a form feed and "rac"; these control characters never occur in solutions.
 _LATEX_ESCAPES = {"\x0c": "\\f", "\x08": "\\b"}
+
+
+def json_schema(kinds: Mapping[str, Any]) -> str:
+    """The JSON schema of a reply with these fields, for endpoints that can enforce one.
+
+    The value of a field is its type (`string`, `integer`) or a whole schema.
+    """
+    fields = {key: {"type": kind} if isinstance(kind, str) else kind for key, kind in kinds.items()}
+    return json.dumps({"type": "object", "properties": fields, "required": list(fields), "additionalProperties": False})
 
 
 def read_fields(reply: str, labels: Mapping[str, str]) -> dict[str, str]:
@@ -38,13 +48,17 @@ def _text(value: Any) -> str:
 
 
 def _from_text(reply: str, labels: Mapping[str, str]) -> dict[str, str]:
-    names = "|".join(re.escape(label) for label in labels.values())
-    marker = re.compile(rf"(?im)^[ \t]*[#*_>]*[ \t]*({names})[*_]*[ \t]*:[*_]*[ \t]*")
-    marks = list(marker.finditer(reply))
+    marks = list(label_pattern(labels.values()).finditer(reply))
     ends = [*(m.start() for m in marks), len(reply)][1:]
     key_of = {label.casefold(): key for key, label in labels.items()}
     blocks = {key_of[m.group(1).casefold()]: reply[m.end() : end] for m, end in zip(marks, ends, strict=True)}
     return {key: text for key, block in blocks.items() if (text := _unfence(block))}
+
+
+def label_pattern(labels: Iterable[str]) -> re.Pattern[str]:
+    """What begins a block: one of the labels at the start of a line, with its colon and the marks around it."""
+    names = "|".join(re.escape(label) for label in labels)
+    return re.compile(rf"(?im)^[ \t]*[#*_>]*[ \t]*({names})[*_]*[ \t]*:[*_]*[ \t]*")
 
 
 def _unfence(block: str) -> str:

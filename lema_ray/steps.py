@@ -53,6 +53,12 @@ def join_steps(steps: Sequence[str]) -> str:
     return "".join(steps)
 
 
+def step_span(steps: Sequence[str], step: int) -> tuple[int, int]:
+    """Where a step stands in the text of all of them: its first character, and the one after its last that shows."""
+    start = sum(map(len, steps[:step]))
+    return start, start + len(steps[step].rstrip())
+
+
 def number_steps(steps: Sequence[str]) -> str:
     """A solution as `Step 1: ...` lines for a prompt, numbered by position whatever labels it had."""
     return "\n".join(f"Step {number}: {_LABEL.sub('', step, count=1).strip()}" for number, step in enumerate(steps, 1))

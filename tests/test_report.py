@@ -10,8 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 from made_run import make_run
 
-from lema_ray.evaluation.scores import Comparison, Score
-from lema_ray.records import Attempt, Correction, Dropped, Grade, GradedAttempt, GradedQuestion, Question
+from lema_ray.evaluation.scores import Comparison, Score, score_run
+from lema_ray.records import (
+    Attempt,
+    Correction,
+    Doubt,
+    Draft,
+    Dropped,
+    Grade,
+    GradedAttempt,
+    GradedQuestion,
+    Question,
+    Trace,
+)
 from lema_ray.report.charts import interval_axis, loss_chart
 from lema_ray.report.gallery import Gallery, Reservoir, mark_changes
 from lema_ray.report.headline import headline
@@ -229,3 +240,21 @@ def test_loss_curves_are_thinned_and_skip_what_is_not_a_number() -> None:
     ]
     assert len(chart.lines[0].points.split()) < 500 and "nan" not in chart.lines[0].points
     assert loss_chart({"cot": []}) is None
+
+
+def test_a_policy_is_shown_with_what_it_mended_and_spent(tmp_path: Path) -> None:
+    run = RunFolder(str(tmp_path))
+    question = Question("q", "2 + 2?", "4", "made up")
+    drafts = (Draft("The answer is 5.", "draft", "5"), Draft("The answer is 4.", "revision", "4"))
+    doubts = (Doubt(0, 16, "judged", 0, 0, "2 + 2 is 4."),)
+    trace = Trace("revise", "5", "4", drafts, doubts, 1, 1, requests=2, extra_tokens=33, stop_reason="revised")
+    for sampling, made in (("greedy", None), ("revise", trace)):
+        attempt = Attempt("a", drafts[1 if made else 0].text, "m", prompt_tokens=40, completion_tokens=14, trace=made)
+        graded = GradedAttempt(attempt, Grade("right" if made else "wrong", "4"))
+        run.write_records(
+            [GradedQuestion(question, (graded,))], GradedQuestion, "evaluations", f"m--{sampling}.parquet"
+        )
+    score_run(run, ["m"], ["greedy", "revise"])
+    text = Page(render(run)).text
+    assert re.search(r"m\s+revise\s+revise\s+0.0 %\s+100.0 %\s+100.0 %\s+100.0 %\s+100.0 %\s+0.0 %", text)
+    assert re.search(r"54\s+33.0\s+2.00", text) and "against m greedy, policies" in text

@@ -19,6 +19,7 @@ from lema_ray.config.engines import (
     BatchConfig,
     EndpointConfig,
     EngineSpec,
+    ErrorAwareConfig,
     LimitsConfig,
     OpenAISpec,
     PriceConfig,
@@ -37,8 +38,10 @@ from lema_ray.config.models import (
     RowSource,
     TrainConfig,
 )
+from lema_ray.config.policy import EvaluatedPolicy, Policy, PolicyName
 from lema_ray.config.run import BudgetConfig, RayConfig, RunConfig
 from lema_ray.config.section import ConfigError, Section
+from lema_ray.config.verifier import VerifierConfig
 
 __all__ = [
     "ActorsConfig",
@@ -52,7 +55,9 @@ __all__ = [
     "CotSource",
     "EndpointConfig",
     "EngineSpec",
+    "ErrorAwareConfig",
     "EvaluateConfig",
+    "EvaluatedPolicy",
     "EvaluationSampling",
     "GradingConfig",
     "ImportConfig",
@@ -60,6 +65,8 @@ __all__ = [
     "LimitsConfig",
     "LoraSettings",
     "OpenAISpec",
+    "Policy",
+    "PolicyName",
     "PriceConfig",
     "QuestionsConfig",
     "RayConfig",
@@ -73,6 +80,7 @@ __all__ = [
     "StudentConfig",
     "TrainConfig",
     "VLLMSpec",
+    "VerifierConfig",
     "load_config",
     "parse_config",
 ]

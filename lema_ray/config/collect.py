@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from pydantic import Field
 
-from lema_ray.config.engines import ActorsConfig, EngineSpec, SamplingConfig
+from lema_ray.config.engines import ActorsConfig, EngineSpec, ErrorAwareConfig, SamplingConfig
 from lema_ray.config.section import Section
 from lema_ray.records import Task
 
@@ -57,6 +57,7 @@ class StudentConfig(Section):
     samples: int = Field(4, ge=1, description="attempts per question")
     sampling: SamplingConfig = SamplingConfig()
     few_shot: int = Field(0, ge=0, le=8, description="worked examples shown before the question")
+    error_aware: ErrorAwareConfig | None = Field(None, description="warn of the mistakes that were made most before")
     actors: ActorsConfig = ActorsConfig()
 
 

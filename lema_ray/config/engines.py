@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
 from lema_ray.config.section import Section
-from lema_ray.records import Sampling
+from lema_ray.records import Sampling, content_id
 
 
 class SamplingConfig(Section):
@@ -21,6 +22,29 @@ class SamplingConfig(Section):
     def with_seed(self, seed: int | None) -> Sampling:
         """The record that engines take."""
         return Sampling(self.temperature, self.top_p, self.max_tokens, self.stop, seed)
+
+    def seeded(self, *parts: str) -> Sampling:
+        """The record with the seed that these texts give: the same request has the same seed in every run."""
+        return self.with_seed(int(content_id(*parts), 16) % 2**31)
+
+    def for_try(self, number: int, *parts: str) -> Sampling:
+        """The record for asking the same a `number`-th time (from 0)."""
+        sampling = self.seeded(*parts, str(number))
+        # Asking again at temperature 0 would give the same reply again.
+        return sampling if number == 0 else replace(sampling, temperature=max(0.7, sampling.temperature))
+
+
+class ErrorAwareConfig(Section):
+    """Warnings in the solve prompt of the mistakes that are made most. A bare path is short for one with defaults."""
+
+    distribution: str = Field(description="analyzed/<taxonomy>/collected.json of a run, or another of `lema analyze`")
+    model: str | None = Field(None, description="whose mistakes; default: those of all models in it")
+    types: int = Field(3, ge=1, description="warn of so many error types, the most frequent first")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_path(cls, given: Any) -> Any:
+        return {"distribution": given} if isinstance(given, str) else given
 
 
 class VLLMSpec(Section):

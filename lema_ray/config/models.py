@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from lema_ray.config.engines import ActorsConfig, EngineSpec, SamplingConfig
+from lema_ray.config.engines import ActorsConfig, EngineSpec, ErrorAwareConfig, SamplingConfig
+from lema_ray.config.policy import EvaluatedPolicy
 from lema_ray.config.section import Section
 from lema_ray.records import GradingMode
 
@@ -66,11 +67,22 @@ class TrainConfig(Section):
 
 
 class EvaluationSampling(SamplingConfig):
-    """One way of asking in evaluation; pass@1 is the mean over `samples`."""
+    """One way of asking in evaluation; pass@1 is the mean over `samples`. Its name is by default its policy's."""
 
     name: str = "greedy"
     temperature: float = Field(0.0, ge=0)
     samples: int = Field(1, ge=1)
+    error_aware: ErrorAwareConfig | None = Field(None, description="warn of the mistakes that were made most before")
+    policy: EvaluatedPolicy = Field(EvaluatedPolicy(), description="how the model corrects itself; a name or a section")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _named_by_policy(cls, given: Any) -> Any:
+        if not isinstance(given, dict) or "name" in given or "policy" not in given:
+            return given
+        policy = given["policy"]
+        named = policy.get("policy") if isinstance(policy, dict) else getattr(policy, "policy", policy)
+        return given if named in (None, "off") else {**given, "name": named}
 
 
 class EvaluateConfig(Section):
@@ -90,3 +102,13 @@ class EvaluateConfig(Section):
     )
     trained: bool = Field(True, description="examine the base and the trained models; false: only `models`")
     actors: ActorsConfig = ActorsConfig()
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> EvaluateConfig:
+        names = [sampling.name for sampling in self.sampling]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(
+                f"evaluate.sampling: every way of asking needs a name of its own, twice: {', '.join(twice)}"
+            )
+        return self

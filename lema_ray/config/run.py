@@ -14,6 +14,7 @@ from lema_ray.config.collect import (
 )
 from lema_ray.config.models import BuildConfig, EvaluateConfig, TrainConfig
 from lema_ray.config.section import Section
+from lema_ray.config.verifier import VerifierConfig
 
 
 class RayConfig(Section):
@@ -50,6 +51,7 @@ class RunConfig(Section):
     )
     build: BuildConfig = BuildConfig()
     train: TrainConfig = TrainConfig()
+    verifier: VerifierConfig = VerifierConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
     budget: BudgetConfig = BudgetConfig()
     ray: RayConfig = RayConfig()

@@ -17,7 +17,7 @@ CANNOT_ERR = "I cannot do this: I only know right solutions."
 
 def answer(request: Request, worked: Worked, as_json: bool) -> str:
     """The reply to one request about a question whose worked solution is known."""
-    if request.kind == "inject":
+    if request.kind in ("inject", "edit"):
         return CANNOT_ERR
     if request.kind == "smooth":
         blocks = request.blocks
@@ -29,6 +29,9 @@ def answer(request: Request, worked: Worked, as_json: bool) -> str:
         return NO_MISTAKE
     if request.kind == "analyze":
         return show_fields(_analysis(worked, slip, steps), ANALYSIS, as_json)
+    if request.kind == "reflect":
+        doubt = joined(request.blocks.get("Words", "Wait."), explain(worked, slip, steps))
+        return show_fields({"doubt": doubt}, TURN, as_json)
     return show_fields(_turn(request, worked, slip, steps), TURN, as_json)
 
 

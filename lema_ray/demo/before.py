@@ -16,5 +16,5 @@ def story_before(graded: GradedQuestion, attempt: Attempt, traced: Trace) -> Ver
     story = read_story(graded.question.text)
     if story is None or not traced.doubts:
         return stated_before(graded, attempt, traced)
-    steps = read_steps(attempt.text[: traced.doubts[0].start])
-    return "wrong" if diagnose(story, steps, finished=False) else "right"
+    steps = read_steps(traced.before)
+    return "wrong" if diagnose(story, steps, finished=traced.before == traced.drafts[0].text) else "right"

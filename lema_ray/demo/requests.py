@@ -1,4 +1,4 @@
-"""What a corrector is asked by `analysis` and the `lemma` recipe, read from nothing but the text. Used by the teachers.
+"""What is asked by `analysis` and by recipes, read from nothing but the text. Used by the teachers.
 
 A teacher must not share the prompts' code, or a prompt that a model could not understand would pass unnoticed: it goes
 by the labels that the last block of a request shows.
@@ -12,20 +12,25 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["analyze", "fix", "fresh", "inject", "smooth"]
+Kind = Literal["analyze", "fix", "fresh", "inject", "smooth", "edit", "reflect", "critique"]
 
 _LABEL = re.compile(
-    r"(?m)^(Question|Reference Solution|Original Solution|Partial Solution|Beginning|Way|Words|Mistake To Make|Doubt"
-    r"|Continuation):[ \n]?"
+    r"(?m)^(Question|Reference Solution|Original Solution|Partial Solution|Solution|Beginning|Way|Words"
+    r"|Mistake To Make|Doubt|Continuation|Solution So Far|Step To Edit|Edit|Right Step):[ \n]?"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One request and the labelled blocks of its target."""
+    """One request and the labelled blocks of its target.
+
+    Of critiques: `to_the_end` wants a verdict on every step and the right answer, `then_correct` a correction too.
+    """
 
     kind: Kind
     blocks: Mapping[str, str]
+    to_the_end: bool = False
+    then_correct: bool = False
 
     @property
     def question(self) -> str:
@@ -45,16 +50,24 @@ def read_request(asked: str) -> Request | None:
     ends = [*(m.start() for m in marks), len(target)][1:]
     blocks = {m[1]: target[m.end() : end].strip() for m, end in zip(marks, ends, strict=True)}
     kind = _kind(instruction, blocks)
+    if kind == "critique":
+        return Request(kind, blocks, "to the last" in instruction, "Correction:" in instruction)
     return Request(kind, blocks) if kind else None
 
 
 def _kind(instruction: str, blocks: Mapping[str, str]) -> Kind | None:
     if "Mistake To Make" in blocks:
         return "inject"
+    if "Step To Edit" in blocks and "Edit" in blocks:
+        return "edit"
+    if "Right Step" in blocks:
+        return "reflect"
     if "Way" in blocks:
         return "fresh" if "start" in blocks["Way"] else "fix"
     if "Beginning" in blocks:
         return "smooth"
+    if "Solution" in blocks and "Final answer" in instruction:
+        return "critique"
     return "analyze" if "Error Type" in instruction and "Original Solution" in blocks else None
 
 

@@ -36,7 +36,7 @@ from lema_ray.demo.batches import Batches
 from lema_ray.demo.completions import MODEL, ChatRequest, Reply, chunks, complete, count_tokens
 from lema_ray.demo.faults import CONTENT, NAMES, Faults, parse_faults
 from lema_ray.demo.faulty import CutOff, ResettableHTTP, error, late, peer_is_allowed, refused, spoil
-from lema_ray.demo.teacher import reply
+from lema_ray.demo.rules import reply
 from lema_ray.demo.true_limit import TrueLimit
 from lema_ray.errors import LemaError
 

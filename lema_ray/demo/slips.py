@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-from lema_ray.demo.equations import Equation, equations_in, show
 from lema_ray.demo.worked import Worked, among
+from lema_ray.grading.equations import Equation, equations_in, show
 from lema_ray.grading.numbers import numbers_in
 
 Kind = Literal["arithmetic", "foreign", "claim", "answer"]

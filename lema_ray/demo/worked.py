@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 
-from lema_ray.demo.equations import Equation, equations_in
+from lema_ray.grading.equations import Equation, equations_in
 from lema_ray.grading.numbers import numbers_in
 from lema_ray.questions.fields import FieldMap
 from lema_ray.questions.files import find_files

@@ -39,12 +39,15 @@ class Asked:
     sampling: EvaluationSampling
     few_shot: int
     seed: int
+    warnings: tuple[str, ...] = ()
 
     def key(self, question: Question) -> str:
-        """32 hex digits of model content, question, prompt, sampling and the seed of every sample."""
-        prompt = [[m.role, m.content] for m in solve_prompt(question, self.few_shot)]
+        """32 hex digits of model content, question, prompt, sampling, policy and the seed of every sample."""
+        prompt = [[m.role, m.content] for m in solve_prompt(question, self.few_shot, self.warnings)]
         seeds = [self._seed(question, k) for k in range(self.sampling.samples)]
         content = [self.identity, question.id, prompt, asdict(self.sampling.with_seed(None)), seeds]
+        if self.sampling.policy.policy != "off":
+            content.append(self.sampling.policy.model_dump(mode="json"))
         return hashlib.blake2b(json.dumps(content).encode(), digest_size=16).hexdigest()
 
     def _seed(self, question: Question, k: int) -> int | None:

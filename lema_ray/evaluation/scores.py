@@ -7,7 +7,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import Any
@@ -34,8 +34,8 @@ class Score:
     """How one model did in one way of asking. All shares are 0 to 1 of questions x samples; `low` to `high` is 95 %.
 
     An answer that is unsure, or never came, counts as not right. `pass_at` holds unbiased pass@k by k, `majority_at`
-    maj@k, and `by_mode` pass@1 as published graders would have it. `self_correction` has the rates of
-    `self_correction.SelfCorrection` that can be told from the answers alone.
+    maj@k, and `by_mode` pass@1 as published graders would have it. `policy` is how the model corrected itself, and
+    `self_correction` has the rates of `self_correction.SelfCorrection` that can be told from the answers alone.
     """
 
     model: str
@@ -57,6 +57,12 @@ class Score:
     levels: tuple[LevelScore, ...] = ()
     types: tuple[LevelScore, ...] = ()
     self_correction: dict[str, float] = field(default_factory=dict)
+    policy: str = "off"
+
+    @property
+    def tokens_per_answer(self) -> float:
+        """New tokens and those of all prompts."""
+        return self.tokens / max(self.questions * self.samples, 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +116,7 @@ def score(model: str, sampling: str, rows: Iterable[GradedQuestion] | Tally, sec
         levels=_by_group(counts, counts.levels),
         types=_by_group(counts, counts.types),
         self_correction={name: rate for name, rate in counts.correcting.rates().items() if rate is not None},
+        policy=counts.policy,
     )
 
 
@@ -174,6 +181,22 @@ def _paired(baseline: str, before: Tally, model: str, after: Tally) -> tuple[Any
     return old, new
 
 
+POLICIES = "policies"
+"""What comparisons between policies have in the place of a way of asking."""
+
+
+def compare_policies(tallies: Mapping[tuple[str, str], Tally]) -> Iterator[Comparison]:
+    """Every policy of a model against its first plain way of asking with as many samples, where there is one."""
+    plain: dict[tuple[str, int], tuple[str, Tally]] = {}
+    for (model, name), counts in tallies.items():
+        if counts.policy == "off":
+            plain.setdefault((model, counts.samples), (name, counts))
+    for (model, name), counts in tallies.items():
+        if counts.policy != "off" and (model, counts.samples) in plain:
+            asked, before = plain[model, counts.samples]
+            yield compare(f"{model} {asked}", f"{model} {name}", POLICIES, before, counts)
+
+
 def adjusted(comparisons: Sequence[Comparison]) -> list[Comparison]:
     """The same comparisons with Holm's p-values over all of them, since each is a chance to be fooled."""
     found = statistics.holm([c.p_value for c in comparisons])
@@ -198,6 +221,7 @@ def score_run(
     files, took = evaluation_files(run), seconds or {}
     scores: list[Score] = []
     comparisons: list[Comparison] = []
+    every: dict[tuple[str, str], Tally] = {}
     for sampling in samplings:
         tallies = {
             m: tally(run.read_records(GradedQuestion, "evaluations", files[m, sampling]), modes)
@@ -206,6 +230,8 @@ def score_run(
         }
         scores += [score(m, sampling, t, took.get((m, sampling), 0.0)) for m, t in tallies.items()]
         comparisons += adjusted([compare(a, b, sampling, tallies[a], tallies[b]) for a, b in combinations(tallies, 2)])
+        every |= {(m, sampling): t for m, t in tallies.items()}
+    comparisons += adjusted(list(compare_policies(every)))
     write_scores(run, scores, comparisons)
     return scores, comparisons
 

@@ -57,6 +57,7 @@ class Tally:
     prompt_tokens: int = 0
     completion_tokens: int = 0
     correcting: SelfCorrection = field(default_factory=SelfCorrection)
+    policy: str = "off"
 
     def add(self, graded: GradedQuestion) -> None:
         """Count one question."""
@@ -80,6 +81,8 @@ class Tally:
         self.unsure += one.grade.verdict == "unsure"
         self.prompt_tokens += one.attempt.prompt_tokens
         self.completion_tokens += one.attempt.completion_tokens
+        if one.attempt.trace is not None:
+            self.policy = one.attempt.trace.policy
 
     def _add_mode(self, mode: GradingMode, graded: GradedQuestion) -> None:
         grades = (PUBLISHED[mode](one.attempt.text, graded.question.reference) for one in graded.attempts)

@@ -68,3 +68,13 @@ def _joined(text: str, boxes: list[tuple[int, int, str]]) -> list[str]:
             break
         contents.insert(0, content)
     return contents
+
+
+def without_boxes(text: str) -> str:
+    """The text with every box that closes replaced by what it holds."""
+    while box := next((m for m in _OPEN.finditer(text) if m[0].endswith("{")), None):
+        end = _closing_brace(text, box.end())
+        if end is None:
+            return text
+        text = text[: box.start()] + text[box.end() : end] + text[end + 1 :]
+    return text

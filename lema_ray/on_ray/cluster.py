@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import ray
 
 from lema_ray.config import ActorsConfig, ConfigError, RunConfig
+from lema_ray.planning.student import asked_student
 
 READING_CPUS = 0.25
 """CPUs of a task that only reads, slices or writes rows."""
@@ -36,7 +37,18 @@ def collect_pools(config: RunConfig) -> list[Pool]:
     """The pools of the collect pipeline, all of them alive at once."""
     pools = [Pool(f"student {s.engine.model}", s.actors) for s in config.students]
     pools += [Pool(f"writer {w.engine.model}", w.actors) for w in config.writers]
-    return [*pools, Pool("grading", config.grading.actors), Pool("corrector", config.corrector.actors)]
+    student = asked_student(config)
+    corrector = "corrector" if student is None else f"corrector with student {student.engine.model}"
+    return [*pools, Pool("grading", config.grading.actors), Pool(corrector, correcting_actors(config))]
+
+
+def correcting_actors(config: RunConfig) -> ActorsConfig:
+    """The actors that run the recipes: the corrector's, and what the student takes in each where a recipe asks one."""
+    own, student = config.corrector.actors, asked_student(config)
+    if student is None or student.engine == config.corrector.engine:
+        return own
+    more = student.actors
+    return own.model_copy(update={"cpus": own.cpus + more.cpus, "gpus": own.gpus + more.gpus})
 
 
 def train_pools(config: RunConfig) -> list[Pool]:

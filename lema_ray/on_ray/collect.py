@@ -23,11 +23,13 @@ from ray.data.checkpoint import CheckpointConfig
 from lema_ray.attempts import attempt_question
 from lema_ray.config import ActorsConfig, OpenAISpec, RunConfig, StudentConfig
 from lema_ray.corrections import correct_question
-from lema_ray.on_ray.cluster import READING_CPUS, READING_TASKS, check_plan, collect_pools
+from lema_ray.mistakes.warned import warnings_of
+from lema_ray.on_ray.cluster import READING_CPUS, READING_TASKS, check_plan, collect_pools, correcting_actors
 from lema_ray.on_ray.limiter import open_limiters
 from lema_ray.on_ray.pools import EnginePool, GradePool, Paying, Work, stage_error
 from lema_ray.on_ray.progress import Counted, open_progress, shown
 from lema_ray.on_ray.source import read_rows
+from lema_ray.planning.student import asked_student
 from lema_ray.recipes import open_recipe
 from lema_ray.records import GradedQuestion, Question
 from lema_ray.runs import RunFolder
@@ -104,8 +106,9 @@ def _pipeline(config: RunConfig, run: RunFolder, rows: int, progress: Any) -> tu
     recipes = [open_recipe(recipe) for recipe in config.recipes]
     judge = config.grading.judge
     work = partial(correct_question, recipes=recipes, correct_doubtful=doubtful, judge=judge)
+    asked, actors = asked_student(config), correcting_actors(config)
     dataset = engine_pool(
-        dataset, config.corrector.engine, config.corrector.actors, work, "corrections", progress, paying
+        dataset, config.corrector.engine, actors, work, "corrections", progress, paying, asked and asked.engine
     )
     return dataset, [*stages, "grades", "corrections"]
 
@@ -140,6 +143,7 @@ def _attempts(
         samples=student.samples,
         sampling=student.sampling,
         few_shot=student.few_shot,
+        warnings=warnings_of(student.error_aware),
         seed=seed,
         origin=origin,  # type: ignore[arg-type]
     )
@@ -154,11 +158,15 @@ def engine_pool(
     stage: str,
     progress: Any,
     paying: Paying | None = None,
+    student: Any = None,
 ) -> Dataset:
-    """The dataset through a pool of actors that hold this engine; `paying` is for endpoints."""
+    """The dataset through a pool of actors that hold this engine, and a student's if one is given.
+
+    `paying` is for those of them that are endpoints.
+    """
     return dataset.map_batches(
         EnginePool,
-        fn_constructor_args=(engine, work, stage, progress, paying if isinstance(engine, OpenAISpec) else None),
+        fn_constructor_args=(engine, work, stage, progress, paying, student),
         batch_format="pyarrow",
         # A whole block: Ray pickles every piece of every column apart, which took most of an actor's time at 8 rows.
         batch_size=engine.batch.rows if isinstance(engine, OpenAISpec) and engine.batch else None,

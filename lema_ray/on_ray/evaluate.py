@@ -24,16 +24,17 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
 
-from lema_ray.attempts import attempt_question
 from lema_ray.config import EngineSpec, EvaluationSampling, GradingConfig, RunConfig, SamplingConfig, VLLMSpec
 from lema_ray.engines import EngineUnavailable, open_engine
 from lema_ray.evaluation.earlier_answers import PARTS, Asked, EarlierAnswers, read_earlier, with_keys
 from lema_ray.evaluation.model_identity import model_identity
 from lema_ray.grading import GradingPool
+from lema_ray.mistakes.warned import warnings_of
 from lema_ray.on_ray.cluster import check_plan, evaluate_pools
 from lema_ray.on_ray.pools import from_rows, grade_questions, stage_error, to_rows
 from lema_ray.records import GradedQuestion, Question
 from lema_ray.runs import RunFolder
+from lema_ray.self_correction.held_out import answer_question
 
 CHUNK_QUESTIONS = 64
 CHUNKS_IN_FLIGHT = 4
@@ -68,21 +69,21 @@ class Examiner:
         await self._engine.start()
 
     async def examine(
-        self, rows: list[GradedQuestion], model: str, sampling: EvaluationSampling, few_shot: int, seed: int
+        self,
+        rows: list[GradedQuestion],
+        model: str,
+        sampling: EvaluationSampling,
+        few_shot: int,
+        seed: int,
+        warnings: tuple[str, ...] = (),
     ) -> pa.Table:
         """The questions with their graded answers; those that have answers are graded only."""
 
         async def answered(row: GradedQuestion) -> GradedQuestion:
             if row.attempts:
                 return row
-            return await attempt_question(
-                row,
-                self._engine,
-                model=model,
-                samples=sampling.samples,
-                sampling=sampling,
-                few_shot=few_shot,
-                seed=seed,
+            return await answer_question(
+                row, self._engine, model=model, sampling=sampling, few_shot=few_shot, seed=seed, warnings=warnings
             )
 
         examined = list(await asyncio.gather(*map(answered, rows)))
@@ -162,7 +163,14 @@ def examine_model(pool: list[Any], config: RunConfig, run: RunFolder, name: str,
     loaded = cache(lambda: ray.get([actor.open.remote(spec) for actor in pool]))
     for sampling in config.evaluate.sampling:
         start, counted = time.monotonic(), Counter[str]()
-        asked = Asked(identity.key, name, sampling, config.evaluate.few_shot, config.seed)
+        asked = Asked(
+            identity.key,
+            name,
+            sampling,
+            config.evaluate.few_shot,
+            config.seed,
+            warnings_of(sampling.error_aware),
+        )
         _write(run, f"{name}--{sampling.name}.parquet", _examined(pool, run, asked, earlier, loaded, counted))
         run.remove(PARTS, f"{name}--{sampling.name}")
         seconds[sampling.name] = round(time.monotonic() - start, 2)
@@ -198,7 +206,9 @@ def _examined(
         if chunk.new:
             loaded()
         actor = pool[number % len(pool)]
-        flying[actor.examine.remote(chunk.rows, asked.model, asked.sampling, asked.few_shot, asked.seed)] = chunk
+        flying[
+            actor.examine.remote(chunk.rows, asked.model, asked.sampling, asked.few_shot, asked.seed, asked.warnings)
+        ] = chunk
     yield from map(landed, list(flying))
 
 

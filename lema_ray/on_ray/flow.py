@@ -21,7 +21,7 @@ from typing import Any
 
 from lema_ray.config import ConfigError, OpenAISpec, RunConfig, StudentConfig, VLLMSpec
 from lema_ray.engines import open_engine
-from lema_ray.recipes import open_recipe
+from lema_ray.planning.student import asked_student
 from lema_ray.records import Question, content_id
 from lema_ray.runs import RunFolder, open_run
 
@@ -46,8 +46,7 @@ class Flow:
     """
 
     def __init__(self, config: RunConfig, redo_changed: bool = False) -> None:
-        for recipe in config.recipes:
-            open_recipe(recipe)
+        asked_student(config)
         self.config = config
         self.run: RunFolder = open_run(config, redo_changed)
         if not self.run.exists("manifest.json"):
@@ -161,6 +160,13 @@ class Flow:
             return {"arms": trained}
 
         return self._stage("train", work)
+
+    def verifier(self) -> dict[str, Any]:
+        """A classifier of right and wrong solutions, trained on the collected attempts."""
+        from lema_ray.on_ray.verifier import train_run_verifier
+
+        self._need("collect", "lema collect")
+        return self._stage("verifier", lambda: train_run_verifier(self.config, self.run, self.base))
 
     def evaluate(self) -> dict[str, Any]:
         """The base, every trained model and the models of `evaluate.models` on the held-out questions."""

@@ -15,6 +15,7 @@ import ray
 
 from lema_ray.config import ActorsConfig, OpenAISpec, RunConfig
 from lema_ray.engines.leases import Exchange, Leases, limiter_for
+from lema_ray.planning.student import asked_student
 from lema_ray.runs import RunFolder
 from lema_ray.spending.cost import Budget
 from lema_ray.spending.limiter import Grant, Limiter, Settled, Want
@@ -76,6 +77,8 @@ def open_limiters(config: RunConfig, run: RunFolder) -> Any:
     """The actor for all endpoints of a run, None when it has none. It ends with its handle."""
     roles: list[tuple[Any, ActorsConfig]] = [(s.engine, s.actors) for s in (*config.students, *config.writers)]
     roles.append((config.corrector.engine, config.corrector.actors))
+    if (student := asked_student(config)) is not None and student.engine != config.corrector.engine:
+        roles.append((student.engine, config.corrector.actors))  # each actor of the corrector holds it too
     found: dict[str, Endpoint] = {}
     for engine, actors in roles:
         for spec in engine.endpoints if isinstance(engine, OpenAISpec) else ():

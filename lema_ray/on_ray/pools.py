@@ -18,7 +18,7 @@ import pyarrow as pa
 import ray
 
 from lema_ray import arrow
-from lema_ray.config import EngineSpec, GradingConfig
+from lema_ray.config import EngineSpec, GradingConfig, OpenAISpec
 from lema_ray.engines import Engine, EngineUnavailable, Generate, open_engine
 from lema_ray.engines.replay import PaidEngine
 from lema_ray.errors import LemaError
@@ -36,7 +36,8 @@ WATCH_S = 10.0
 STALLED_S = 300.0
 """A row that takes longer is reported, with its actor and what it waits for."""
 
-Work = Callable[[GradedQuestion, Generate], Awaitable[GradedQuestion]]
+Work = Callable[..., Awaitable[GradedQuestion]]
+"""`await work(graded, generate)`; in a pool that holds a student too, with `student=` that one."""
 
 
 def to_rows(records: list[GradedQuestion]) -> pa.Table:
@@ -58,16 +59,40 @@ class Paying:
     limiters: Any
 
 
-class EnginePool:
-    """Holds one engine and runs one coroutine per row, so that the engine always has many requests at once.
+class HeldEngine:
+    """An engine in an actor. An endpoint leases from the run's limiters, and its answers are in the paid log."""
 
-    With `paying` the engine is an endpoint: it leases from the run's limiters, and its answers are in the paid log.
+    def __init__(self, spec: EngineSpec, stage: str, paying: Paying | None, role: str = "") -> None:
+        paying = paying if isinstance(spec, OpenAISpec) else None
+        leases = partial(shared_leases, paying.limiters) if paying else None
+        self.engine = open_engine(spec, leases, paying.paid.run if paying else None)
+        self._paid = None if paying is None else _kept(self.engine, paying.paid, stage, role)
+
+    def for_row(self, row: str) -> Generate:
+        """The engine as the work on one row sees it."""
+        return self.engine if self._paid is None else self._paid.for_row(row)
+
+
+class EnginePool:
+    """Holds an engine and runs one coroutine per row, so that the engine always has many requests at once.
+
+    With `student` it holds that engine as well, for recipes that ask both; the same spec twice is one engine.
     """
 
-    def __init__(self, spec: EngineSpec, work: Work, stage: str, progress: Any, paying: Paying | None = None) -> None:
-        leases = partial(shared_leases, paying.limiters) if paying else None
-        self._engine = open_engine(spec, leases, paying.paid.run if paying else None)
-        self._paid = None if paying is None else _kept(self._engine, paying.paid, stage)
+    def __init__(
+        self,
+        spec: EngineSpec,
+        work: Work,
+        stage: str,
+        progress: Any,
+        paying: Paying | None = None,
+        student: EngineSpec | None = None,
+    ) -> None:
+        self._held = HeldEngine(spec, stage, paying)
+        self._engine = self._held.engine
+        self._student: HeldEngine | None = None
+        if student is not None:
+            self._student = self._held if student == spec else HeldEngine(student, stage, paying, "-student")
         self._work = work
         self._report = (stage, progress)
         self._started: asyncio.Task[None] | None = None
@@ -94,7 +119,7 @@ class EnginePool:
         return list(await asyncio.gather(*map(self._done, rows)))
 
     async def _start(self) -> None:
-        """Open the engine, unless the processes that tried before all died of it."""
+        """Open what is held, unless the processes that tried before all died of it."""
         stage, progress = self._report
         log = await progress.began.remote(_this_actor(), own_log())
         if log is not None:
@@ -102,7 +127,8 @@ class EnginePool:
                 f"{stage}: the process with {self._engine.model} died {MOST_DEATHS} times before a row was done. "
                 f"Its last words:\n{last_words(log)}"
             )
-        await self._engine.start()
+        held = {self._held, self._student or self._held}
+        await asyncio.gather(*(one.engine.start() for one in held))
 
     async def _done(self, graded: GradedQuestion) -> GradedQuestion:
         """One row's work. A row that it fails on again and again is given up, with the error, and not the run."""
@@ -111,7 +137,7 @@ class EnginePool:
         try:
             for _ in range(ROW_TRIES):
                 try:
-                    done = await self._work(graded, self._engine_for(graded))
+                    done = await self._work_on(graded)
                     self._tell_of_first()
                     return done
                 except Exception as failure:
@@ -138,8 +164,10 @@ class EnginePool:
             told = describe_stall(late, _this_actor(), waiting_for(self._engine))
             progress.stalled.remote(stage, f"{os.getpid()}", told if late else None)
 
-    def _engine_for(self, graded: GradedQuestion) -> Generate:
-        return self._engine if self._paid is None else self._paid.for_row(graded.question.id)
+    async def _work_on(self, graded: GradedQuestion) -> GradedQuestion:
+        row = graded.question.id
+        students = {} if self._student is None else {"student": self._student.for_row(row)}
+        return await self._work(graded, self._held.for_row(row), **students)
 
 
 def _this_actor() -> str:
@@ -157,9 +185,9 @@ def describe_stall(rows: list[str], actor: str, waiting: str) -> str:
     return f"no progress for {STALLED_S:g} s on {len(rows)} rows ({shown}) in actor {actor[:8]}, waiting for {waiting}"
 
 
-def _kept(engine: Engine, paid: PaidIndex, stage: str) -> PaidEngine:
+def _kept(engine: Engine, paid: PaidIndex, stage: str, role: str) -> PaidEngine:
     """An actor that Ray starts again has its old id, and by it finds what it received before it died."""
-    writer = _this_actor()
+    writer = f"{_this_actor()}{role}"
     return PaidEngine(engine, PaidLog(paid.run, writer), paid + read_index(paid.run, writer=writer), stage)
 
 

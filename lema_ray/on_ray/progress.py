@@ -25,7 +25,7 @@ class Counted:
 
     rows: int = 0
     attempts: int = 0
-    injected: int = 0
+    made_wrong: int = 0
     right: int = 0
     wrong: int = 0
     unsure: int = 0
@@ -41,7 +41,7 @@ class Counted:
     @classmethod
     def of(cls, row: GradedQuestion) -> Counted:
         """All that has happened to one row."""
-        own = [g for g in row.attempts if g.attempt.origin != "injected"]
+        own = [g for g in row.attempts if not g.attempt.by_recipe]
         verdicts = [g.grade.verdict for g in own if g.grade.rules != ("ungraded",)]
         attempts = [g.attempt for g in row.attempts]
         replies: list[Judgement | Analysis | Correction | Dropped] = [
@@ -54,7 +54,7 @@ class Counted:
         return cls(
             rows=1,
             attempts=len(own),
-            injected=len(row.attempts) - len(own),
+            made_wrong=len(row.attempts) - len(own),
             right=verdicts.count("right"),
             wrong=len(row.wrong) if verdicts else 0,
             unsure=verdicts.count("unsure"),
@@ -184,7 +184,7 @@ def _line(stage: str, counted: dict[str, Any], rows: int, seconds: float) -> str
     parts = [f"{stage:<28}  {done}/{rows} rows", f"{rate:.1f}/s", left]
     if counted["completion_tokens"]:
         parts.append(f"{counted['completion_tokens'] / seconds:.0f} tokens/s")
-    outcomes = ("right", "wrong", "unsure", "cut_off", "injected", "analyses", "corrections", "drops")
+    outcomes = ("right", "wrong", "unsure", "cut_off", "made_wrong", "analyses", "corrections", "drops")
     parts += [f"{counted[name]} {name.replace('_', ' ')}" for name in outcomes if counted[name]]
     if counted["cost"]:
         parts.append(f"cost {counted['cost']:.4f}")

@@ -12,7 +12,9 @@ from typing import Any
 from lema_ray.attempts import solve_prompt
 from lema_ray.config import LimitsConfig, OpenAISpec, RunConfig, SamplingConfig
 from lema_ray.judge import judge_prompt
-from lema_ray.recipes import open_recipe
+from lema_ray.mistakes.warned import warnings_of
+from lema_ray.planning.student import asked_student
+from lema_ray.recipes import AsksStudent, open_recipe
 from lema_ray.records import Message, Question
 from lema_ray.spending.cost import price_of
 
@@ -66,7 +68,7 @@ def askings(config: RunConfig, rows: int, sample: Sequence[Question]) -> list[As
     found = []
     for role, students in (("attempts", config.students), ("solutions", config.writers)):
         for s in students:
-            prompts = tuple(solve_prompt(question, s.few_shot) for question in sample)
+            prompts = tuple(solve_prompt(question, s.few_shot, warnings_of(s.error_aware)) for question in sample)
             calls = (rows * s.samples, rows * s.samples)
             found.append(Asking(f"{role} {s.engine.model}", s.engine, s.actors.max, calls, prompts, s.sampling))
     return [*found, *_correcting(config, rows, sample)]
@@ -74,7 +76,7 @@ def askings(config: RunConfig, rows: int, sample: Sequence[Question]) -> list[As
 
 def _correcting(config: RunConfig, rows: int, sample: Sequence[Question]) -> Iterator[Asking]:
     """The corrector's calls for each recipe. An attempt does not exist yet: the reference solution stands in for it."""
-    corrector = config.corrector
+    corrector, student = config.corrector, asked_student(config)
     samples = sum(s.samples for s in config.students) or 1
     if config.grading.judge is not None:
         shown = tuple(judge_prompt(q, q.solution or q.reference) for q in sample)
@@ -84,6 +86,11 @@ def _correcting(config: RunConfig, rows: int, sample: Sequence[Question]) -> Ite
         recipe = open_recipe(settings)
         most = rows * recipe.most_requests(samples)
         shown = tuple(recipe.preview(q, q.solution or f"Step 1: The answer is {q.reference}.") for q in sample)
+        asked = recipe.student_requests(samples) if isinstance(recipe, AsksStudent) else 0
+        if asked and student is not None:
+            calls, prompts = (0, rows * asked), tuple(solve_prompt(q, student.few_shot) for q in sample)
+            actors = corrector.actors.max
+            yield Asking(f"student {recipe.name}", student.engine, actors, calls, prompts, student.sampling)
         yield Asking(
             f"corrections {recipe.name}", corrector.engine, corrector.actors.max, (0, most), shown, settings.sampling
         )

@@ -6,7 +6,6 @@ Used by `injection`.
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
@@ -14,6 +13,7 @@ from lema_ray.attempts import question_text
 from lema_ray.few_shot.careless import CARELESS, Careless
 from lema_ray.mistakes.taxonomy import ErrorType, Taxonomy
 from lema_ray.records import Message, Question
+from lema_ray.replies import json_schema
 
 CARELESSLY = """\
 You write wrong solutions that other people learn to spot. Solve the question below as a careless student would who \
@@ -23,6 +23,7 @@ end, so that the final answer is wrong. Nothing in the solution may hint at the 
 Reply with the fields Wrong Solution, Wrong Step and Explanation (in JSON: solution; wrong_step, a number; \
 explanation)."""
 LABELS = {"solution": "Wrong Solution", "wrong_step": "Wrong Step", "explanation": "Explanation"}
+SCHEMA = json_schema({"solution": "string", "wrong_step": "integer", "explanation": "string"})
 
 
 def type_shares(own: Sequence[str], prior: Mapping[str, float], weight: float, taxonomy: Taxonomy) -> dict[str, float]:
@@ -53,9 +54,3 @@ def injection_prompt(question: Question, kind: ErrorType) -> tuple[Message, ...]
 def _shown(careless: Careless) -> str:
     wrong = f"Wrong Solution:\n{careless.solution}\nWrong Step: {careless.wrong_step}"
     return f"{wrong}\nExplanation: {careless.explanation}"
-
-
-def json_schema() -> str:
-    """The JSON schema of a reply, for endpoints that can enforce one."""
-    kinds = {key: {"type": "integer" if key == "wrong_step" else "string"} for key in LABELS}
-    return json.dumps({"type": "object", "properties": kinds, "required": list(kinds), "additionalProperties": False})

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from lema_ray.config import RecipeConfig
-from lema_ray.engines import Generate, RequestRefused
+from lema_ray.engines import Generate
+from lema_ray.recipes.asking import Spent, ask
 from lema_ray.recipes.lemma_options import LemmaOptions, Reference, Strategy
-from lema_ray.recipes.lemma_prompts import continue_prompt, doubt_words, json_schema, smooth_prompt
-from lema_ray.recipes.recipe import Rejected
+from lema_ray.recipes.lemma_prompts import SCHEMA, continue_prompt, doubt_words, smooth_prompt
 from lema_ray.recipes.trajectory import CHECKS, Start, Turn, check_turn, read_turn
 from lema_ray.records import (
     Analysis,
@@ -67,22 +67,16 @@ class Continuation:
         question: Question,
     ) -> tuple[Turn, Completion] | Dropped:  # fmt: skip
         """A checked turn and the reply it was in, or why there is none."""
-        try:
-            reply = await model(prompt, sampling)
-        except RequestRefused as refusal:
-            return refusal.dropped(stage, row)
-        try:
+
+        async def read(reply: Completion) -> Turn:
             turn = read_turn(reply, start, self.strategy)
             await check_turn(turn, start, self.strategy, question)
-        except Rejected as rejected:
-            return Dropped.of(stage, row, rejected.reason, reply)
-        return turn, reply
+            return turn
+
+        return await ask(model, prompt, sampling, stage, row, read)
 
     def _sampling(self, row: str, number: int) -> Sampling:
-        seed = int(content_id(row, self.strategy, str(number)), 16) % 2**31
-        sampling = replace(self.config.sampling.with_seed(seed), json_schema=json_schema())
-        # Asking again at temperature 0 would give the same reply again.
-        return sampling if number == 0 else replace(sampling, temperature=max(0.7, sampling.temperature))
+        return replace(self.config.sampling.for_try(number, row, self.strategy), json_schema=SCHEMA)
 
     async def _smoothed(
         self, correction: Correction, question: Question, start: Start, turn: Turn
@@ -96,7 +90,7 @@ class Continuation:
             return [correction, smooth]
         new, reply = smooth
         fields = correction.fields | {"smooth_doubt": new.doubt, "smooth_rest": new.rest}
-        return [replace(_with_cost(correction, reply), fields=fields)]
+        return [replace(Spent.of(reply).on(correction), fields=fields)]
 
     def _correction(self, mistake: Mistake, start: Start, reference: str, turn: Turn, reply: Completion) -> Correction:
         attempt, analysis = mistake
@@ -128,13 +122,3 @@ def find_reference(graded: GradedQuestion, order: Sequence[Reference]) -> tuple[
         "none": None,
     }
     return next(((kind, have[kind]) for kind in order if have[kind] or kind == "none"), (None, None))
-
-
-def _with_cost(correction: Correction, reply: Completion) -> Correction:
-    return replace(
-        correction,
-        requests=correction.requests + 1,
-        prompt_tokens=correction.prompt_tokens + reply.prompt_tokens,
-        completion_tokens=correction.completion_tokens + reply.completion_tokens,
-        cost=correction.cost + reply.cost,
-    )

@@ -2,7 +2,7 @@
 
 A type is drawn from a mixture of the question's own analysed mistakes and the data set's; a stronger model then writes
 a solution as a careless student would. It stays only when its answer is really wrong, it does not give itself away, and
-an independent analysis finds the wrong step where the writer says it is. Used by `lemma`.
+an independent analysis finds the wrong step where the writer says it is. Used by `lemma` and `critique`.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from dataclasses import dataclass, replace
 from random import Random
 
 from lema_ray import checks
-from lema_ray.engines import Generate, RequestRefused
+from lema_ray.engines import Generate
 from lema_ray.mistakes.analysis import Analyzer
 from lema_ray.mistakes.taxonomy import ErrorType
-from lema_ray.recipes.careless import LABELS, injection_prompt, json_schema, type_shares
-from lema_ray.recipes.lemma_options import LemmaOptions
+from lema_ray.recipes.asking import ask, made_attempt
+from lema_ray.recipes.careless import LABELS, SCHEMA, injection_prompt, type_shares
+from lema_ray.recipes.options import InjectOptions
 from lema_ray.recipes.recipe import Rejected
 from lema_ray.records import (
     Analysis,
-    Attempt,
     Completion,
     Dropped,
     Grade,
@@ -32,7 +32,6 @@ from lema_ray.records import (
     content_id,
 )
 from lema_ray.replies import read_fields
-from lema_ray.self_correction.doubts import find_doubts
 from lema_ray.steps import split_steps
 
 STAGE = "injection"
@@ -53,7 +52,7 @@ class Written:
 class Injector:
     """Makes mistakes on purpose."""
 
-    options: LemmaOptions
+    options: InjectOptions
     analyzer: Analyzer
 
     async def inject(
@@ -81,20 +80,17 @@ class Injector:
     async def _write(self, question: Question, kind: ErrorType, k: int, corrector: Generate) -> Written | Dropped:
         """A solution that is really wrong, or why there is none."""
         attempt_id = f"{question.id}/injected{k}"
-        seed = int(content_id(STAGE, attempt_id), 16) % 2**31
-        sampling = replace(self.options.inject_sampling.with_seed(seed), json_schema=json_schema())
-        try:
-            reply = await corrector(injection_prompt(question, kind), sampling)
-        except RequestRefused as refusal:
-            return refusal.dropped(STAGE, attempt_id)
-        try:
+        sampling = replace(self.options.inject_sampling.seeded(STAGE, attempt_id), json_schema=SCHEMA)
+
+        async def read(reply: Completion) -> tuple[str, int, Grade]:
             text, wrong = _read(reply)
-            grade = await _wrong_grade(text, question)
-        except Rejected as rejected:
-            return Dropped.of(STAGE, attempt_id, rejected.reason, reply)
-        tokens = (reply.prompt_tokens, reply.completion_tokens, reply.cost)
-        attempt = Attempt(attempt_id, text, reply.model, "injected", "stop", seed, sampling.temperature, *tokens)
-        return Written(GradedAttempt(attempt, grade), kind.code, wrong)
+            return text, wrong, await _wrong_grade(text, question)
+
+        made = await ask(corrector, injection_prompt(question, kind), sampling, STAGE, attempt_id, read)
+        if isinstance(made, Dropped):
+            return made
+        (text, wrong, grade), reply = made
+        return Written(made_attempt(attempt_id, text, "injected", grade, sampling, reply), kind.code, wrong)
 
     async def _locate(self, question: Question, one: Written, corrector: Generate) -> Injected:
         """The mistake with an analysis that agrees on its step; else the analysis and a drop."""
@@ -110,8 +106,6 @@ class Injector:
 
 def _read(reply: Completion) -> tuple[str, int]:
     """The solution of a reply and the index of its wrong step. Raises `Rejected`."""
-    if reply.finish_reason == "length":
-        raise Rejected("cut_off")
     fields = read_fields(reply.text, LABELS)
     number, text = re.search(r"\d+", fields.get("wrong_step", "")), fields.get("solution", "")
     if number is None or not text:
@@ -123,7 +117,7 @@ def _read(reply: Completion) -> tuple[str, int]:
 
 async def _wrong_grade(text: str, question: Question) -> Grade:
     """The grade of a solution that is wrong and does not say so. Raises `Rejected`."""
-    if any(doubt.kind == "said" for doubt in find_doubts(text)):
+    if checks.says_doubt(text):
         raise Rejected("gives_itself_away")
     grade = await checks.grade_revision(text, question)
     if grade.verdict != "wrong":

@@ -10,18 +10,20 @@ so that the paper's own yield can be told. Left out: nothing at this stage; evol
 from __future__ import annotations
 
 import asyncio
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
 from lema_ray import checks
 from lema_ray.attempts import question_text
 from lema_ray.config import ConfigError, RecipeConfig
-from lema_ray.engines import Generate, RequestRefused
+from lema_ray.engines import Generate
 from lema_ray.few_shot.mistakes import MISTAKES, Mistake
 from lema_ray.mistakes.analysis import SAYS_RIGHT
+from lema_ray.recipes.asking import ask
 from lema_ray.recipes.recipe import Outcome, Rejected, mistakes
+from lema_ray.recipes.rows import corrected_attempt, row_of
 from lema_ray.recipes.step_labels import labelled_steps, written_as
 from lema_ray.records import (
     Attempt,
@@ -31,13 +33,12 @@ from lema_ray.records import (
     GradedQuestion,
     Message,
     Question,
-    Sampling,
     Span,
     Task,
     TrainingExample,
     content_id,
 )
-from lema_ray.replies import read_fields
+from lema_ray.replies import json_schema, read_fields
 from lema_ray.steps import join_steps, number_steps, split_steps
 
 CORRECT = """\
@@ -64,15 +65,22 @@ def labels_for(task: Task) -> dict[str, str]:
     return LABELS_CHOICE if task == "choice" else LABELS
 
 
-def json_schema(task: Task) -> str:
+def reply_schema(task: Task) -> str:
     """The JSON schema of a reply, for endpoints that can enforce one."""
-    kinds = {key: {"type": "integer" if key == "incorrect_step" else "string"} for key in labels_for(task)}
-    return json.dumps({"type": "object", "properties": kinds, "required": list(kinds), "additionalProperties": False})
+    return json_schema({key: "integer" if key == "incorrect_step" else "string" for key in labels_for(task)})
 
 
 def mistake_block(question: str, attempt: str, task: Task) -> str:
     """A question and its wrong solution, as demonstrations, the target and training rows show them."""
     return f"Question:\n{question}\n\n{'Original Answer' if task == 'choice' else 'Original Solution'}:\n{attempt}"
+
+
+def learn_prompt(question: Question, solution: str) -> tuple[Message, ...]:
+    """The request that training rows teach to answer, and that a trained model is asked to correct itself with."""
+    choice = question.task == "choice"
+    shown = solution.strip() if choice else number_steps(split_steps(solution))
+    block = mistake_block(question_text(question), shown, question.task)
+    return (Message("user", f"{block}\n\n{LEARN_CHOICE if choice else LEARN}"),)
 
 
 def correction_prompt(question: Question, numbered: str) -> tuple[Message, ...]:
@@ -130,48 +138,31 @@ class Lema:
 
     async def correct(self, graded: GradedQuestion, corrector: Generate, student: Generate | None) -> Outcome:
         """One correction for each of the question's distinct mistakes."""
-        results = await asyncio.gather(
-            *(self._correct_attempt(graded.question, attempt, corrector) for attempt in mistakes(graded, self.config))
-        )
-        found = [item for result in results for item in result]
-        return Outcome(
-            tuple(item for item in found if isinstance(item, Correction)),
-            tuple(item for item in found if isinstance(item, Dropped)),
-        )
+        question, chosen = graded.question, mistakes(graded, self.config)
+        return Outcome.gathered(await asyncio.gather(*(self._correct_attempt(question, a, corrector) for a in chosen)))
 
     async def _correct_attempt(
         self, question: Question, attempt: Attempt, corrector: Generate
     ) -> list[Correction | Dropped]:
         made: list[Correction | Dropped] = []
         for attempt_try in range(self.config.tries):
-            made.append(await self._try(question, attempt, corrector, self._sampling(question, attempt, attempt_try)))
+            made.append(await self._try(question, attempt, corrector, attempt_try))
             if isinstance(made[-1], Correction):
                 break
         return made
 
-    def _sampling(self, question: Question, attempt: Attempt, attempt_try: int) -> Sampling:
-        seed = int(content_id(attempt.id, str(attempt_try)), 16) % 2**31
-        sampling = replace(self.config.sampling.with_seed(seed), json_schema=json_schema(question.task))
-        # Asking again at temperature 0 would give the same reply again.
-        return sampling if attempt_try == 0 else replace(sampling, temperature=max(0.7, sampling.temperature))
-
     async def _try(
-        self, question: Question, attempt: Attempt, corrector: Generate, sampling: Sampling
+        self, question: Question, attempt: Attempt, corrector: Generate, attempt_try: int
     ) -> Correction | Dropped:
         steps = split_steps(attempt.text)
         numbered = attempt.text.strip() if question.task == "choice" else number_steps(steps)
-        try:
-            reply = await corrector(correction_prompt(question, numbered), sampling)
-        except RequestRefused as refusal:
-            return refusal.dropped("corrections", attempt.id)
-        try:
-            return await self._accept(question, attempt, steps, reply)
-        except Rejected as rejected:
-            return Dropped.of("corrections", attempt.id, rejected.reason, reply)
+        sampling = self.config.sampling.for_try(attempt_try, attempt.id)
+        sampling = replace(sampling, json_schema=reply_schema(question.task))
+        read = partial(self._accept, question, attempt, steps)
+        made = await ask(corrector, correction_prompt(question, numbered), sampling, "corrections", attempt.id, read)
+        return made if isinstance(made, Dropped) else made[0]
 
     async def _accept(self, question: Question, attempt: Attempt, steps: list[str], reply: Completion) -> Correction:
-        if reply.finish_reason == "length":
-            raise Rejected("cut_off")
         fields = read_fields(reply.text, labels_for(question.task))
         if set(fields) != set(labels_for(question.task)):
             raise Rejected("called_right" if not fields and SAYS_RIGHT.search(reply.text) else "unreadable_reply")
@@ -201,23 +192,11 @@ class Lema:
     def to_examples(self, graded: GradedQuestion, correction: Correction) -> list[TrainingExample]:
         """One row: the wrong solution in the prompt, the chosen parts of the correction as the target."""
         question = graded.question
-        attempt = next(g.attempt for g in graded.attempts if g.attempt.id == correction.attempt_id)
-        choice = question.task == "choice"
-        shown = attempt.text.strip() if choice else number_steps(split_steps(attempt.text))
-        block = mistake_block(question_text(question), shown, question.task)
+        attempt = corrected_attempt(graded, correction)
         keys = {PARTS[part] for part in self.parts}
         target = format_fields({k: v for k, v in correction.fields.items() if k in keys}, question.task)
-        return [
-            TrainingExample(
-                id=content_id(correction.id, *self.parts),
-                prompt=(Message("user", f"{block}\n\n{LEARN_CHOICE if choice else LEARN}"),),
-                target=(Span(target),),
-                kind=self.name,
-                question_id=question.id,
-                attempt_id=attempt.id,
-                correction_id=correction.id,
-            )
-        ]
+        prompt = learn_prompt(question, attempt.text)
+        return [row_of(graded, correction, (Span(target),), self.parts, prompt)]
 
 
 def _join_to_attempt(fields: dict[str, str], steps: list[str]) -> tuple[int, str, dict[str, str]]:

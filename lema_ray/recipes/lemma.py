@@ -16,12 +16,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from lema_ray.config import ConfigError, RecipeConfig
+from lema_ray.config import RecipeConfig
 from lema_ray.engines import Generate
 from lema_ray.mistakes.analysis import Analyzer
+from lema_ray.recipes.asking import needed_student, read_options
 from lema_ray.recipes.continuation import Continuation
 from lema_ray.recipes.injection import Injected, Injector
-from lema_ray.recipes.lemma_options import LemmaOptions, read_options
+from lema_ray.recipes.lemma_options import LemmaOptions
 from lema_ray.recipes.lemma_rows import rows_of
 from lema_ray.recipes.recipe import Outcome, mistakes
 from lema_ray.records import Analysis, Correction, Dropped, GradedQuestion, Message, Question, TrainingExample
@@ -41,7 +42,7 @@ class Lemma:
     @cached_property
     def options(self) -> LemmaOptions:
         """The checked options."""
-        return read_options(self.config.options)
+        return read_options(LemmaOptions, self.config.options, self.name)
 
     @cached_property
     def analyzer(self) -> Analyzer:
@@ -55,9 +56,22 @@ class Lemma:
     def most_requests(self, samples: int) -> int:
         """Analysis, injection with its analysis, corrections and smoothing."""
         own = min(self.config.corrections_per_question, samples)
-        each = len(self.options.strategies) * (self.config.tries + (self.options.smoother != "none"))
-        made = self.options.inject if self.options.k_max is None else self.options.k_max
-        return own * (1 + each) + made * (2 + each)
+        each = len(self.options.strategies) * (self.config.tries + (self.options.smoother == "corrector"))
+        return own * (1 + each) + self._made * (2 + each)
+
+    @property
+    def _made(self) -> int:
+        """At most so many mistakes made on purpose."""
+        return self.options.inject if self.options.k_max is None else self.options.k_max
+
+    def student_requests(self, samples: int) -> int:
+        """One smoothing for each correction, where the student smooths."""
+        own = min(self.config.corrections_per_question, samples)
+        return len(self.options.strategies) * (own + self._made) if self.options.smoother == "student" else 0
+
+    def continues_student(self) -> bool:
+        """Never: smoothing is an ordinary request."""
+        return False
 
     async def correct(self, graded: GradedQuestion, corrector: Generate, student: Generate | None) -> Outcome:
         """Analyses, mistakes made on purpose, and both corrections of every mistake whose wrong step was found."""
@@ -75,9 +89,9 @@ class Lemma:
         return _outcome(found, injected, [item for items in corrected for item in items])
 
     def _smoother(self, corrector: Generate, student: Generate | None) -> Generate | None:
-        if self.options.smoother == "student" and student is None:
-            raise ConfigError("recipe.options.smoother: this flow gives recipes no student; take corrector or none")
-        return {"none": None, "corrector": corrector, "student": student}[self.options.smoother]
+        if self.options.smoother == "student":
+            return needed_student(student, self.name)
+        return corrector if self.options.smoother == "corrector" else None
 
     def _counts(self, graded: GradedQuestion) -> tuple[int, int]:
         """How many of the question's own mistakes to correct, and how many to make on purpose."""

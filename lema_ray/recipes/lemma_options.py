@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from lema_ray.config import ConfigError, SamplingConfig, Section
+from lema_ray.recipes.options import InjectOptions
 
 Strategy = Literal["fix", "fresh"]
 Reference = Literal["right", "solution", "answer", "none"]
@@ -17,7 +16,7 @@ PARTS: tuple[Part, ...] = (
 )  # fmt: skip
 
 
-class LemmaOptions(Section):
+class LemmaOptions(InjectOptions):
     """What is asked for, and of that which parts go into training rows (`parts`, which arms can set for ablations)."""
 
     strategies: tuple[Strategy, ...] = ("fix", "fresh")
@@ -28,15 +27,7 @@ class LemmaOptions(Section):
         ("right", "solution", "answer"), description="right: another attempt at the question that is right"
     )
     smoother: Literal["none", "corrector", "student"] = "corrector"
-    inject: int = Field(3, ge=0, description="mistakes to make on purpose per question; 0: none")
-    dataset_weight: float = Field(
-        0.5, ge=0, le=1, description="weight of the data set's error types against the question's own"
-    )
-    prior: dict[str, float] | None = Field(
-        None, description="shares of error types by code; default: the taxonomy's for the task"
-    )
     inject_unfailed: bool = Field(False, description="inject into questions that the student never fails, too")
-    inject_sampling: SamplingConfig = SamplingConfig(temperature=0.7, max_tokens=1024)
     k_max: int | None = Field(
         None, gt=0, description="trajectories per question: failure rate x k_max; default: the fixed numbers above"
     )
@@ -45,13 +36,3 @@ class LemmaOptions(Section):
         0.1, ge=0, le=1, description="share of rows that first fail on another mistake, then restart"
     )
     parts: tuple[Part, ...] = PARTS
-
-
-def read_options(options: Mapping[str, Any]) -> LemmaOptions:
-    """The options of a config. Raises `ConfigError` that names each bad one."""
-    try:
-        return LemmaOptions.model_validate(dict(options))
-    except ValidationError as error:
-        known = ", ".join(LemmaOptions.model_fields)
-        problems = (f"recipe.options.{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise ConfigError("\n".join([*problems, f"recipe lemma has the options {known}"])) from None

@@ -6,7 +6,6 @@ same ones. Prompts, demonstrations and words are ours.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 
 from lema_ray.attempts import question_text
@@ -14,9 +13,11 @@ from lema_ray.few_shot.mistakes import MISTAKES
 from lema_ray.few_shot.restarts import RESTARTS
 from lema_ray.recipes.lemma_options import Strategy
 from lema_ray.records import Message, Question, Task, content_id
+from lema_ray.replies import json_schema
 from lema_ray.steps import number_steps
 
 LABELS = {"doubt": "Doubt", "continuation": "Continuation"}
+SCHEMA = json_schema(dict.fromkeys(LABELS, "string"))
 WORDS = (
     "Wait,",
     "Hmm, let me check that.",
@@ -51,12 +52,6 @@ last step, and a continuation. Write the doubt and the continuation again so tha
 natural train of thought, in the style of the beginning: link the sentences, without lists or headings. Keep the doubt \
 and what it says is wrong, every calculation, and the last sentence. Do not write the beginning again.
 Reply with the fields Doubt and Continuation (in JSON: doubt; continuation)."""
-
-
-def json_schema() -> str:
-    """The JSON schema of a reply, for endpoints that can enforce one."""
-    kinds = {key: {"type": "string"} for key in LABELS}
-    return json.dumps({"type": "object", "properties": kinds, "required": list(kinds), "additionalProperties": False})
 
 
 def doubt_words(attempt_id: str, strategy: Strategy) -> str:

@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from lema_ray import checks
-from lema_ray.attempts import solve_prompt
 from lema_ray.recipes.lemma_options import LemmaOptions
+from lema_ray.recipes.rows import corrected_attempt, row_of, turn_spans
 from lema_ray.recipes.trajectory import Start
-from lema_ray.records import Attempt, Correction, GradedQuestion, Span, TrainingExample, content_id
+from lema_ray.records import Correction, GradedQuestion, Span, TrainingExample, content_id
 from lema_ray.steps import join_steps, split_steps
 
 
@@ -21,34 +21,18 @@ def rows_of(graded: GradedQuestion, correction: Correction, options: LemmaOption
     """The row of one correction; none when the parts leave its kind out."""
     if not _is_wanted(graded, correction, options):
         return []
-    attempt = _attempt(graded, correction)
     first = _failed_before(graded, correction, options)
     spans = [*(_spans(graded, first, options, with_rest=False) if first else ()), *_spans(graded, correction, options)]
-    text = spans[0].text.lstrip()
-    return [
-        TrainingExample(
-            id=content_id(correction.id, *sorted(options.parts)),
-            prompt=solve_prompt(graded.question),
-            target=(Span(text, spans[0].learn), *spans[1:]) if text else tuple(spans[1:]),
-            kind=correction.recipe,
-            question_id=graded.question.id,
-            attempt_id=attempt.id,
-            correction_id=correction.id,
-        )
-    ]
+    return [row_of(graded, correction, spans, sorted(options.parts))]
 
 
 def _is_wanted(graded: GradedQuestion, correction: Correction, options: LemmaOptions) -> bool:
-    origin = "injected" if _attempt(graded, correction).origin == "injected" else "sampled"
+    origin = "injected" if corrected_attempt(graded, correction).origin == "injected" else "sampled"
     return correction.strategy in options.parts and origin in options.parts
 
 
-def _attempt(graded: GradedQuestion, correction: Correction) -> Attempt:
-    return next(g.attempt for g in graded.attempts if g.attempt.id == correction.attempt_id)
-
-
 def _start(graded: GradedQuestion, correction: Correction) -> Start:
-    return Start(split_steps(_attempt(graded, correction).text), correction.wrong_step or 0)
+    return Start(split_steps(corrected_attempt(graded, correction).text), correction.wrong_step or 0)
 
 
 def _spans(
@@ -59,10 +43,9 @@ def _spans(
     wrong = start.wrong_part if "truncation" in options.parts else join_steps(start.steps[start.wrong :])
     smooth = "smoothing" in options.parts and "smooth_rest" in correction.fields
     doubt, rest = (correction.fields[("smooth_" if smooth else "") + key] for key in ("doubt", "rest"))
-    if start.right_part:
-        yield Span(start.right_part)
-    yield Span(wrong.rstrip(), learn="learn_wrong_step" in options.parts)
-    yield Span(f"\n{doubt}\n{rest}" if with_rest else f"\n{doubt}\n")
+    yield from turn_spans(
+        start.right_part, wrong, doubt, rest if with_rest else "", "learn_wrong_step" in options.parts
+    )
 
 
 def _failed_before(graded: GradedQuestion, correction: Correction, options: LemmaOptions) -> Correction | None:

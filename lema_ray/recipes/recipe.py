@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
+from lema_ray import checks
 from lema_ray.config import RecipeConfig
+from lema_ray.grading.equations import equations_in
 from lema_ray.records import (
     Analysis,
     Attempt,
@@ -13,6 +16,7 @@ from lema_ray.records import (
     Dropped,
     GradedAttempt,
     GradedQuestion,
+    Judgement,
     Message,
     Question,
     TrainingExample,
@@ -26,13 +30,38 @@ if TYPE_CHECKING:
 class Outcome:
     """What a recipe made of one question: accepted corrections, and what was dropped with its reason and cost.
 
-    `attempts` are those it added (mistakes made on purpose), `analyses` what it found out about mistakes.
+    `attempts` are those it added (mistakes made on purpose), `analyses` what it found out about mistakes, `judgements`
+    what showed that an added attempt is wrong.
     """
 
     corrections: tuple[Correction, ...] = ()
     drops: tuple[Dropped, ...] = ()
     attempts: tuple[GradedAttempt, ...] = ()
     analyses: tuple[Analysis, ...] = ()
+    judgements: tuple[Judgement, ...] = ()
+
+    @classmethod
+    def of(cls, made: Sequence[Made], drops: Sequence[Dropped], *found: Correction) -> Outcome:
+        """The outcome of attempts that were made, and of corrections that needed none."""
+        judged = tuple(one.judgement for one in made if one.judgement is not None)
+        corrections = (*found, *(one.correction for one in made))
+        return cls(corrections, tuple(drops), tuple(one.attempt for one in made), judgements=judged)
+
+    @classmethod
+    def gathered(cls, made: Iterable[Iterable[Correction | Dropped]]) -> Outcome:
+        """What was made of each mistake, sorted."""
+        items = [item for some in made for item in some]
+        corrections = (item for item in items if isinstance(item, Correction))
+        return cls(tuple(corrections), tuple(item for item in items if isinstance(item, Dropped)))
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A wrong attempt that a recipe made from a right one, that one as its correction, and what judged it, if asked."""
+
+    attempt: GradedAttempt
+    correction: Correction
+    judgement: Judgement | None = None
 
 
 class Rejected(Exception):
@@ -47,6 +76,23 @@ def mistakes(graded: GradedQuestion, config: RecipeConfig) -> list[Attempt]:
     """The question's distinct mistakes in sampling order, as many of them as the config allows."""
     distinct = {(" ".join(a.text.split()) if config.dedupe else a.id): a for a in reversed(graded.wrong)}
     return list(reversed(distinct.values()))[: config.corrections_per_question]
+
+
+def own_right(graded: GradedQuestion) -> list[Attempt]:
+    """The students' own right solutions, without those that doubt themselves or calculate falsely on the way.
+
+    Raises `Rejected` when there is none.
+    """
+    right = [g.attempt for g in graded.finished if g.grade.verdict == "right" and g.attempt.text.strip()]
+    if not right:
+        raise Rejected("no_right_attempt")
+    straight = [attempt for attempt in right if not checks.says_doubt(attempt.text)]
+    if not straight:
+        raise Rejected("doubts_itself")
+    sound = [attempt for attempt in straight if all(equation.is_true for equation in equations_in(attempt.text))]
+    if not sound:
+        raise Rejected("right_by_luck")
+    return sound
 
 
 class Recipe(Protocol):
@@ -71,4 +117,17 @@ class Recipe(Protocol):
 
     def most_requests(self, samples: int) -> int:
         """At most so many requests to the corrector for one question with `samples` attempts."""
+        ...
+
+
+@runtime_checkable
+class AsksStudent(Protocol):
+    """What a recipe has besides when it asks the student too. The pool that runs it then holds both models."""
+
+    def student_requests(self, samples: int) -> int:
+        """At most so many requests to the student for one question with `samples` attempts; 0: it is not asked."""
+        ...
+
+    def continues_student(self) -> bool:
+        """Whether it has the student go on with solutions that are begun, which not every endpoint can."""
         ...

@@ -62,16 +62,10 @@ class Turn:
 
 def read_turn(reply: Completion, start: Start, strategy: Strategy) -> Turn:
     """The doubt and the continuation in a reply. Raises `Rejected` for whatever is wrong with their form."""
-    if reply.finish_reason == "length":
-        raise Rejected("cut_off")
     fields = read_fields(reply.text, LABELS)
     if set(fields) != set(LABELS):
         raise Rejected("called_right" if SAYS_RIGHT.search(reply.text) else "unreadable_reply")
-    doubt = " ".join(fields["doubt"].split())
-    if not opens_with_doubt(doubt):
-        raise Rejected("called_right" if SAYS_RIGHT.search(doubt) else "no_doubt")
-    if any(not 1 <= int(number) <= len(start.steps) for number in CITED.findall(doubt)):
-        raise Rejected("bad_step")
+    doubt = checked_doubt(fields["doubt"], len(start.steps))
     first = start.wrong + 1 if strategy == "fix" else 1
     texts = _new_steps(fields["continuation"], start, strategy, first)
     if not texts:
@@ -80,6 +74,16 @@ def read_turn(reply: Completion, start: Start, strategy: Strategy) -> Turn:
     if not all(checks.differs("\n".join(texts), text) for text in old):
         raise Rejected("no_change")
     return Turn(doubt, written_as(start.steps, texts, first))
+
+
+def checked_doubt(text: str, steps: int) -> str:
+    """A doubt on one line. Raises `Rejected` unless it doubts and cites only steps of the `steps` that there are."""
+    doubt = " ".join(text.split())
+    if not opens_with_doubt(doubt):
+        raise Rejected("called_right" if SAYS_RIGHT.search(doubt) else "no_doubt")
+    if any(not 1 <= int(number) <= steps for number in CITED.findall(doubt)):
+        raise Rejected("bad_step")
+    return doubt
 
 
 def _new_steps(text: str, start: Start, strategy: Strategy, first: int) -> list[str]:

@@ -12,7 +12,9 @@ from typing import Literal
 from lema_ray.records import Analysis, Correction, Dropped, GradedAttempt, GradedQuestion, Judgement
 from lema_ray.steps import split_steps
 
-ROLES = {"written": "writer", "injected": "corrector"}
+ROLES = {"written": "writer", "injected": "corrector", "edited": "editor"}
+STAGE_ROLES = {"attempts": "student", "branches": "student", "rollouts": "student", "edits": "editor"}
+"""Who made what was dropped; the corrector, unless it says otherwise here."""
 Fate = Literal["right", "wrong", "unsure", "cut off"]
 FATES: tuple[Fate, ...] = ("right", "wrong", "unsure", "cut off")
 
@@ -48,7 +50,7 @@ class Funnel:
     questions: int = 0
     unattempted: int = 0
     written: int = 0
-    injected: int = 0
+    made_wrong: int = 0
     fates: Counter[str] = field(default_factory=Counter)
     sent: int = 0
     repaired: int = 0
@@ -83,7 +85,8 @@ class Funnel:
         replies: list[Judgement | Analysis] = [*graded.judgements, *graded.analyses]
         for found in replies:
             tokens = (found.prompt_tokens, found.completion_tokens, found.cost)
-            self._spend("corrector", found.model).add(found.requests, *tokens)
+            role = found.by if isinstance(found, Judgement) else "corrector"
+            self._spend(role, found.model).add(found.requests, *tokens)
         for correction in graded.corrections:
             self._add_correction(graded, correction)
         for drop in graded.drops:
@@ -100,8 +103,8 @@ class Funnel:
         attempt = one.attempt
         if attempt.origin == "written":
             self.written += 1
-        elif attempt.origin == "injected":
-            self.injected += 1
+        elif attempt.by_recipe:
+            self.made_wrong += 1
         else:
             self.fates[fate(one)] += 1
         role, requests = ROLES.get(attempt.origin, "student"), attempt.origin != "imported"
@@ -123,7 +126,7 @@ class Funnel:
     def _add_drop(self, drop: Dropped) -> None:
         self.drops[drop.stage, drop.reason] += 1
         if drop.requests or drop.prompt_tokens or drop.cost:
-            role = "student" if drop.stage == "attempts" else "corrector"
+            role = STAGE_ROLES.get(drop.stage, "corrector")
             self._spend(role, "(dropped replies)").add(
                 drop.requests, drop.prompt_tokens, drop.completion_tokens, drop.cost
             )

@@ -113,7 +113,7 @@ def _models(run: RunFolder) -> dict[str, Any]:
         "headline": claim_and_evidence(scores, comparisons),
         "main": main,
         "scores": scores,
-        "doubting": [s for s in scores if s.self_correction.get("doubt_rate")],
+        "doubting": [s for s in scores if s.self_correction.get("doubt_rate") or s.policy != "off"],
         "models": models,
         "samplings": list(dict.fromkeys(s.sampling for s in scores)),
         "comparisons": comparisons,

@@ -8,8 +8,11 @@ same calculation with another result, another final answer, step numbers that go
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from bisect import bisect_left, insort
+from collections.abc import Iterator
+from dataclasses import replace
 from fractions import Fraction
+from typing import Literal
 
 from lema_ray.grading import extract_answer
 from lema_ray.grading.numbers import numbers_in
@@ -63,29 +66,110 @@ _OWN_SLIP = re.compile(
 )
 # Every repetition is bounded: model text may be anything, and an unbounded one would take quadratic time.
 _EQUATION = re.compile(
-    r"(?<![-+*/×÷−=^%(){}\\$\d.,])(?<![-+*/×÷−=^%(] )((?:\d[\d,.]{0,20}\s{0,2}[-+*/×÷−x]\s{0,2}){1,12}\d[\d,.]{0,20})"
-    r"\s{0,2}=\s{0,2}\$?(-?\d[\d,]{0,20}(?:\.\d{1,20})?)(?!\s{0,2}[-+*/×÷−^%(\d\\]|,\d|\.\d)"
+    r"(?<![-+*/×÷−=^%(){}\\$\d.,])(?<![-+*/×÷−=^%(] )"
+    r"((?:\d[\d,.]{0,20}[^\S\n]{0,2}[-+*/×÷−x][^\S\n]{0,2}){1,12}\d[\d,.]{0,20})"
+    r"[^\S\n]{0,2}=[^\S\n]{0,2}\$?(-?\d[\d,]{0,20}(?:\.\d{1,20})?)(?![^\S\n]{0,2}[-+*/×÷−^%(\d\\]|,\d|\.\d)"
 )
-_CALCULATOR = re.compile(r"<<[^<>]*>>")
+_CALCULATOR = re.compile(r"<<[^<>\n]*>>")
 _ANSWER_LINE = re.compile(r"(?i)\banswer\b|\\boxed\b|^#### *[\d.,/-]+$")
 
 
 def find_doubts(text: str) -> list[Doubt]:
     """The doubts of a solution in order; sentences of doubt close together on a line are one."""
-    said: list[Doubt] = []
-    for start, stop in _sentences(text):
-        if not says_doubt(text[start:stop]):
-            continue
-        if said and _one_breath(text[said[-1].stop : start]):
-            said[-1] = Doubt(said[-1].start, stop, "said")
-        else:
-            said.append(Doubt(start, stop, "said"))
-    found = list(said)
-    for before, doubt in sorted(_taken_back(text), key=lambda pair: pair[1].start):
-        # What follows from an earlier doubt, such as another answer, is no doubt of its own.
-        if not any(before <= earlier.start <= doubt.start for earlier in found):
-            found.append(doubt)
-    return sorted(found, key=lambda doubt: doubt.start)
+    finder = DoubtFinder()
+    return sorted([*finder.feed(text), *finder.end()], key=lambda doubt: doubt.start)
+
+
+class DoubtFinder:
+    """Finds the doubts of a text that is still being written, line by line, each line looked at once.
+
+    `feed` and `end` return the doubts that are certain by then. One in words is certain when something else follows it.
+    `reason` is the sentence that opens the doubt, or what takes something back.
+    """
+
+    def __init__(self) -> None:
+        self._parts: list[str] = []
+        self._at = 0
+        self._open: Doubt | None = None
+        self._passed = 0
+        self._starts: list[int] = []
+        self._claims: dict[tuple[str, str], tuple[int, str]] = {}
+        self._highest, self._where = 0, 0
+
+    def feed(self, piece: str) -> list[Doubt]:
+        """More of the text."""
+        self._parts.append(piece)
+        if "\n" not in piece:
+            return []
+        *lines, rest = "".join(self._parts).split("\n")
+        self._parts = [rest]
+        return [doubt for line in lines for doubt in self._line(f"{line}\n")]
+
+    def end(self) -> list[Doubt]:
+        """There is no more."""
+        found = self._line("".join(self._parts))
+        self._parts = []
+        return [*found, *self._close()]
+
+    def _line(self, line: str) -> list[Doubt]:
+        found = [doubt for start, stop in _sentences(line) for doubt in self._sentence(line, start, stop)]
+        for before, doubt in sorted(self._taken_back(line), key=lambda pair: pair[1].start):
+            # What follows from an earlier doubt, such as another answer, is no doubt of its own.
+            at = bisect_left(self._starts, before)
+            if at == len(self._starts) or self._starts[at] > doubt.start:
+                insort(self._starts, doubt.start)
+                found.append(doubt)
+        self._at += len(line)
+        if self._passed:  # what follows on a doubt on its own line does not on the next
+            found += self._close()
+        return found
+
+    def _sentence(self, line: str, start: int, stop: int) -> list[Doubt]:
+        """A sentence of a line: it opens a doubt, goes on with one, or lets one pass."""
+        if not says_doubt(line[start:stop]):
+            self._passed += 1
+            above = self._open is not None and self._open.stop <= self._at
+            return self._close() if above or self._passed > BREATH else []
+        doubt = self._doubt(line, start, stop, "said")
+        if self._open is not None:
+            self._open, self._passed = replace(self._open, stop=doubt.stop), 0
+            return []
+        self._open, self._passed = doubt, 0
+        insort(self._starts, doubt.start)
+        return []
+
+    def _close(self) -> list[Doubt]:
+        found, self._open, self._passed = self._open, None, 0
+        return [] if found is None else [found]
+
+    def _taken_back(self, line: str) -> Iterator[tuple[int, Doubt]]:
+        """Every place of a line that takes something back: where that stood, and what takes it back."""
+        bare = _CALCULATOR.sub(lambda m: " " * len(m[0]), line)
+        for match in _EQUATION.finditer(bare):
+            yield from self._claimed("calculation", line, match.start(1), match.end(), _plain(match[1]), match[2])
+        for start, part in _lines(line):
+            if _ANSWER_LINE.search(part):
+                found = extract_answer(part)
+                if found.answer and found.rule in ("answer_is", "boxed", "hashes"):
+                    yield from self._claimed("answer", line, start, start + len(part), "", found.answer)
+        for start, part in _lines(line):
+            if label := _LABEL.match(part):
+                number = int(label[1])
+                if number <= self._highest:
+                    yield self._where, self._doubt(line, start, start + len(part), "shown")
+                self._highest, self._where = number, self._at + start
+
+    def _claimed(
+        self, kind: str, line: str, start: int, stop: int, about: str, value: str
+    ) -> Iterator[tuple[int, Doubt]]:
+        """A claim about something; an earlier one may have said something else of it."""
+        before = self._claims.get((kind, about))
+        if before and not _same(before[1], value):
+            yield before[0], self._doubt(line, max(0, before[0] + 1 - self._at), stop, "shown")
+        self._claims[kind, about] = (self._at + start, value)
+
+    def _doubt(self, line: str, start: int, stop: int, kind: Literal["said", "shown"]) -> Doubt:
+        return Doubt(self._at + start, self._at + stop, kind, reason=line[start:stop].strip())
 
 
 def says_doubt(sentence: str) -> bool:
@@ -94,11 +178,6 @@ def says_doubt(sentence: str) -> bool:
         return True
     wrong = _WRONG.search(sentence)
     return wrong is not None and _DENIAL.search(wrong[0]) is not None
-
-
-def _one_breath(between: str) -> bool:
-    """Whether what lies between two sentences of doubt is nothing, or little on the same line: what is wrong."""
-    return not between.strip() or ("\n" not in between and len(list(_sentences(between))) <= BREATH)
 
 
 def opens_with_doubt(text: str) -> bool:
@@ -112,39 +191,6 @@ def _sentences(text: str) -> Iterator[tuple[int, int]]:
         blank = len(match[0]) - len(match[0].lstrip())
         if match[0].strip():
             yield match.start() + blank, match.end()
-
-
-def _taken_back(text: str) -> Iterator[tuple[int, Doubt]]:
-    """Every place that takes something back: where that stood, and the line that takes it back."""
-    bare = _CALCULATOR.sub(lambda m: " " * len(m[0]), text)
-    yield from _contradicted(text, ((m.start(1), m.end(), _plain(m[1]), m[2]) for m in _EQUATION.finditer(bare)))
-    yield from _contradicted(text, _answers(text))
-    highest, where = 0, 0
-    for start, line in _lines(text):
-        if label := _LABEL.match(line):
-            number = int(label[1])
-            if number <= highest:
-                yield where, Doubt(start, start + len(line), "shown")
-            highest, where = number, start
-
-
-def _answers(text: str) -> Iterator[tuple[int, int, str, str]]:
-    for start, line in _lines(text):
-        if _ANSWER_LINE.search(line):
-            found = extract_answer(line)
-            if found.answer and found.rule in ("answer_is", "boxed", "hashes"):
-                yield start, start + len(line), "answer", found.answer
-
-
-def _contradicted(text: str, claims: Iterable[tuple[int, int, str, str]]) -> Iterator[tuple[int, Doubt]]:
-    """Claims are (start, stop, what it is about, what it says of that); an earlier one said something else."""
-    said: dict[str, tuple[int, str]] = {}
-    for start, stop, about, value in claims:
-        before = said.get(about)
-        if before and not _same(before[1], value):
-            line = text.rfind("\n", 0, start) + 1
-            yield before[0], Doubt(max(line, before[0] + 1), stop, "shown")
-        said[about] = (start, value)
 
 
 def _same(one: str, other: str) -> bool:

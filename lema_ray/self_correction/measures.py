@@ -2,7 +2,7 @@
 
 `trace` follows a solution from its first answer over its doubts to its last. `measure` counts, for the attempts of any
 model: right first and right in the end, how often it doubts, what doubting mends and what it breaks, how often doubt is
-justified, and what it costs. Called by evaluation and by the server.
+justified, and what it costs. Called by evaluation.
 """
 
 from __future__ import annotations
@@ -10,36 +10,46 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from lema_ray.grading import extract_answer, grade
-from lema_ray.records import Analysis, Attempt, GradedAttempt, GradedQuestion, Question, Trace, Verdict
+from lema_ray.grading import grade
+from lema_ray.records import Attempt, Draft, GradedAttempt, GradedQuestion, Question, Trace, Verdict
+from lema_ray.self_correction.answers import answer_of, first_answer, tokens_after
 from lema_ray.self_correction.doubts import find_doubts
 from lema_ray.statistics import proportion_interval
-from lema_ray.steps import split_steps
-
-STATED = ("answer_is", "boxed", "hashes", "answer_tag", "answer_field", "answer_line")
-"""Extraction rules for an answer that a text states, and does not merely end with."""
+from lema_ray.steps import split_steps, step_span
 
 Before = Callable[[GradedQuestion, Attempt, Trace], Verdict]
 """A judge of what stands before the first doubt: was it right so far?"""
 
 
 def trace(attempt: Attempt, question: Question) -> Trace:
-    """How one solution came to its answer."""
-    doubts, text = tuple(find_doubts(attempt.text)), attempt.text
-    final = extract_answer(text, question.task, question.choices).answer
-    if not doubts:
-        return Trace(attempt.id, final, final)
-    before = extract_answer(text[: doubts[0].start], question.task, question.choices)
-    first = before.answer if before.rule in STATED else None
-    return Trace(attempt.id, first, final, doubts, len(text) - doubts[0].start)
+    """How one solution came to its answer: as the policy that made it noted, else by the doubts in its text."""
+    if attempt.trace is not None:
+        return attempt.trace
+    doubts, final = tuple(find_doubts(attempt.text)), answer_of(attempt.text, question)
+    return Trace(
+        policy="off",
+        first_answer=first_answer(attempt.text, doubts, question) if doubts else final,
+        final_answer=final,
+        drafts=(Draft(attempt.text, "draft", final, attempt.finish_reason),),
+        doubts=doubts,
+        requests=1,
+        prompt_tokens=attempt.prompt_tokens,
+        completion_tokens=attempt.completion_tokens,
+        extra_tokens=tokens_after(doubts, attempt.text, attempt.completion_tokens),
+        stop_reason="doubted" if doubts else "no_doubt",
+    )
 
 
 def stated_before(graded: GradedQuestion, attempt: Attempt, traced: Trace) -> Verdict:
-    """The judge that any data allow: the answer stated before the first doubt, `unsure` when none was."""
-    if traced.first_answer is None:
-        return "unsure"
-    question = graded.question
-    text = f"The answer is {traced.first_answer}"
+    """The judge that any data allow: the answer stated before the first doubt, `unsure` when none was.
+
+    A first draft that somebody else doubted is whole, and is graded as it is.
+    """
+    question, text = graded.question, traced.before
+    if traced.doubts[0].kind != "judged":
+        if traced.first_answer is None:
+            return "unsure"
+        text = f"The answer is {traced.first_answer}"
     return grade(text, question.reference, task=question.task, choices=question.choices).verdict
 
 
@@ -48,11 +58,8 @@ def analysed_before(graded: GradedQuestion, attempt: Attempt, traced: Trace) -> 
     found = next((a for a in graded.analyses if a.attempt_id == attempt.id), None)
     if found is None or not traced.doubts:
         return stated_before(graded, attempt, traced)
-    return "wrong" if _start_of(attempt, found) < traced.doubts[0].start else "right"
-
-
-def _start_of(attempt: Attempt, found: Analysis) -> int:
-    return sum(map(len, split_steps(attempt.text)[: found.wrong_step]))
+    start, _ = step_span(split_steps(attempt.text), found.wrong_step)
+    return "wrong" if start < len(traced.before) else "right"
 
 
 @dataclass(slots=True)
@@ -70,7 +77,8 @@ class SelfCorrection:
     doubted_wrong: int = 0
     doubted_right: int = 0
     wrong_before: int = 0
-    extra_tokens: float = 0.0
+    extra_tokens: int = 0
+    requests: int = 0
     groups: dict[str, SelfCorrection] = field(default_factory=dict)
 
     def add_question(self, graded: GradedQuestion, judge: Before = stated_before) -> None:
@@ -95,8 +103,8 @@ class SelfCorrection:
         self.doubted_right += doubts and before == "right"
         self.wrong_to_right += doubts and before == "wrong" and right
         self.right_to_wrong += doubts and before == "right" and not right
-        if doubts:
-            self.extra_tokens += one.attempt.completion_tokens * traced.revision / max(len(one.attempt.text), 1)
+        self.extra_tokens += traced.extra_tokens
+        self.requests += traced.requests
 
     def rates(self) -> dict[str, float | None]:
         """All measures as shares. `harm` is right->wrong among answers doubted though right, `mended` the reverse."""
@@ -114,6 +122,7 @@ class SelfCorrection:
             "doubt_recall": _over(self.doubted_wrong, self.wrong_before),
             "judged_doubts": _over(judged, self.doubting),
             "extra_tokens": _over(self.extra_tokens, self.attempts),
+            "requests": _over(self.requests, self.attempts),
         }
 
     def intervals(self) -> dict[str, tuple[float, float]]:

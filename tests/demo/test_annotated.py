@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from lema_ray.attempts import solve_prompt
 from lema_ray.config import RecipeConfig
 from lema_ray.demo.annotated import MODEL, UNKNOWN, AnnotatedTeacher
-from lema_ray.demo.equations import equations_in
 from lema_ray.demo.server import ServerOptions, running
 from lema_ray.demo.wordings import NO_MISTAKE
+from lema_ray.grading.equations import equations_in
 from lema_ray.questions.errors import QuestionError
 from lema_ray.recipes.lema import Lema, correction_prompt
 from lema_ray.records import Attempt, Completion, Grade, GradedAttempt, GradedQuestion, Message, Question, Sampling

@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from lema_ray.config import RecipeConfig
-from lema_ray.demo.teacher import reply
+from lema_ray.demo.rules import reply
 from lema_ray.demo.word_problems import WordProblem, generate
 from lema_ray.recipes.lema import Lema
 from lema_ray.records import Attempt, Completion, Grade, GradedAttempt, GradedQuestion, Message, Sampling

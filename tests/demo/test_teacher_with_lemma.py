@@ -10,7 +10,7 @@ import pytest
 
 from lema_ray.config import RecipeConfig
 from lema_ray.demo.erring import MAKERS, err
-from lema_ray.demo.teacher import reply
+from lema_ray.demo.rules import reply
 from lema_ray.demo.word_problems import generate
 from lema_ray.grading import grade
 from lema_ray.mistakes.analysis import Analyzer

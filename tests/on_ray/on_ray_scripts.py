@@ -6,7 +6,7 @@ import time
 from collections.abc import Sequence
 from random import Random
 
-from lema_ray.demo.teacher import reply
+from lema_ray.demo.rules import reply
 from lema_ray.engines import EngineUnavailable, RequestRefused
 from lema_ray.records import Message, Sampling, content_id
 
@@ -72,6 +72,11 @@ def poisoned(messages: Sequence[Message], sampling: Sampling) -> str:
 def silent(messages: Sequence[Message], sampling: Sampling) -> str:
     """A student who never answers."""
     return "I do not know."
+
+
+def guess_or_edit(messages: Sequence[Message], sampling: Sampling) -> str:
+    """A student who guesses, and edits its steps when it is asked to."""
+    return (teach if "Step To Edit" in messages[-1].content else guess)(messages, sampling)
 
 
 def die(messages: Sequence[Message], sampling: Sampling) -> str:

@@ -46,8 +46,10 @@ def test_lemma_goes_through_collect_and_every_request_is_in_the_ledger(cluster, 
     counts = flow.collect()
     collected = rows(flow, "collected")
     assert counts["rows"] == len(collected) == 60
-    assert counts["injected"] > 10 and counts["corrections"] > counts["wrong"] and counts["analyses"] > counts["wrong"]
+    assert (
+        counts["made_wrong"] > 10 and counts["corrections"] > counts["wrong"] and counts["analyses"] > counts["wrong"]
+    )
     strategies = {c.strategy for r in collected for c in r.corrections}
     assert strategies == {"fix", "fresh"}
     paid = sum(x.requests for r in collected for x in (*r.analyses, *r.corrections, *r.drops))
-    assert counts["requests"] == counts["attempts"] + counts["injected"] + paid
+    assert counts["requests"] == counts["attempts"] + counts["made_wrong"] + paid

@@ -8,14 +8,15 @@ from random import Random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from slipping_student import SlippingStudent
 
 from lema_ray import arrow
 from lema_ray.config import RecipeConfig
 from lema_ray.demo.erring import MAKERS, err
-from lema_ray.demo.teacher import reply
+from lema_ray.demo.rules import reply
 from lema_ray.demo.word_problems import generate
 from lema_ray.engines import EngineUnavailable, RequestRefused
-from lema_ray.recipes import RECIPES, open_recipe
+from lema_ray.recipes import RECIPES, AsksStudent, Outcome, open_recipe
 from lema_ray.records import (
     Attempt,
     Completion,
@@ -59,62 +60,82 @@ every_recipe = pytest.mark.parametrize("name", RECIPES)
 
 @every_recipe
 async def test_corrections_are_right_and_everything_is_accounted_for(name: str) -> None:
-    recipe, teacher = open_recipe(RecipeConfig(name=name)), Teacher()
+    recipe, teacher, student = open_recipe(RecipeConfig(name=name)), Teacher(), SlippingStudent()
     rows, requests, cost = questions(15), 0, 0.0
+    corrections = 0
     for row in rows:
-        before = teacher.requests
-        outcome = await recipe.correct(row, teacher, None)
+        before, asked = teacher.requests, student.requests
+        outcome = await recipe.correct(row, teacher, student)
         made = [g.attempt for g in outcome.attempts]
         known = {g.attempt.id for g in row.attempts} | {a.id for a in made}
-        assert outcome.corrections and all(c.recipe == recipe.name == name for c in outcome.corrections)
+        corrections += len(outcome.corrections)
+        assert all(c.recipe == recipe.name == name for c in outcome.corrections)
         assert {c.attempt_id for c in outcome.corrections} <= known
         assert len({c.id for c in outcome.corrections}) == len(outcome.corrections)
         assert all(d.stage and d.id and d.reason for d in outcome.drops)
-        paid = [*outcome.corrections, *outcome.drops, *outcome.analyses]
+        paid = [*outcome.corrections, *outcome.drops, *outcome.analyses, *outcome.judgements]
         requests += sum(p.requests for p in paid) + len(made)
         cost += sum(p.cost for p in paid) + sum(a.cost for a in made)
         assert teacher.requests - before <= recipe.most_requests(3)
+        assert student.requests - asked <= (recipe.student_requests(3) if isinstance(recipe, AsksStudent) else 0)
         whole = GradedQuestion(row.question, row.attempts + outcome.attempts, outcome.corrections, outcome.drops)
         assert arrow.from_table(GradedQuestion, arrow.to_table([whole], GradedQuestion)) == [whole]
         for correction in outcome.corrections:
             check_rows(recipe.to_examples(whole, correction), whole, correction.id)
-    assert requests == teacher.requests and cost == pytest.approx(0.25 * requests)
+    assert corrections >= len(rows)
+    assert requests == teacher.requests + student.requests and cost == pytest.approx(0.25 * requests)
 
 
 def check_rows(rows: list[TrainingExample], whole: GradedQuestion, correction_id: str) -> None:
     for row in rows:
         assert row.question_id == whole.question.id and row.correction_id == correction_id
-        assert row.prompt[-1].role == "user" and whole.question.text in row.prompt[-1].content
+        assert any(whole.question.text in m.content for m in row.prompt if m.role == "user")
         assert any(span.learn and span.text.strip() for span in row.target)
-        assert row.target_text == row.target_text.lstrip() and whole.question.reference in row.target_text
+        assert row.prompt[-1].role == "user" and row.target_text == row.target_text.lstrip()
+        if row.rejected is not None:
+            # What is preferred is, or begins, a right solution; what is not differs from it, and goes on from the same.
+            assert any(a.text.strip().startswith(row.target_text) for a in whole.right)
+            assert "".join(span.text for span in row.rejected) != row.target_text
+            given = [[span.text for span in side if not span.learn] for side in (row.target, row.rejected)]
+            assert given[0] == given[1]
+    targets = [row.target_text for row in rows if row.rejected is None]
+    assert not targets or any(whole.question.reference in target for target in targets)  # a critique may lack it
     assert len({row.id for row in rows}) == len(rows)
 
 
 @every_recipe
 async def test_the_same_question_gives_the_same_outcome(name: str) -> None:
     (row,) = questions(1)
-    first, second = [await open_recipe(RecipeConfig(name=name)).correct(row, Teacher(), None) for _ in range(2)]
+    first, second = [
+        await open_recipe(RecipeConfig(name=name)).correct(row, Teacher(), SlippingStudent()) for _ in range(2)
+    ]
     assert first == second
 
 
 @every_recipe
 async def test_a_question_without_mistakes_costs_nothing(name: str) -> None:
     (row,) = questions(1)
-    teacher = Teacher()
+    teacher, student = Teacher(), SlippingStudent()
     outcome = await open_recipe(RecipeConfig(name=name)).correct(
-        GradedQuestion(row.question, row.attempts[:1]), teacher, None
+        GradedQuestion(row.question, row.attempts[:1]), teacher, student
     )
-    assert teacher.requests == 0 and outcome.corrections == () and outcome.drops == ()
+    assert teacher.requests == student.requests == 0 and outcome.corrections == () and outcome.drops == ()
 
 
 @every_recipe
 async def test_a_refused_request_is_a_drop_and_a_dead_engine_stops_everything(name: str) -> None:
     (row,) = questions(1)
     recipe = open_recipe(RecipeConfig(name=name))
-    outcome = await recipe.correct(row, Teacher(RequestRefused("content_filter", "not this one")), None)
-    assert outcome.corrections == () and {d.reason for d in outcome.drops} == {"content_filter"}
+    refused, gone = RequestRefused("content_filter", "not this one"), EngineUnavailable("it is gone")
+    outcome = await recipe.correct(row, Teacher(refused), SlippingStudent(refused))
+    assert nothing_was_made(outcome) and {d.reason for d in outcome.drops} == {"content_filter"}
     with pytest.raises(EngineUnavailable):
-        await recipe.correct(row, Teacher(EngineUnavailable("it is gone")), None)
+        await recipe.correct(row, Teacher(gone), SlippingStudent(gone))
+
+
+def nothing_was_made(outcome: Outcome) -> bool:
+    """No attempt and no correction rests on a reply; pairs of attempts that were there already need none."""
+    return outcome.attempts == () and all(c.requests == 0 for c in outcome.corrections)
 
 
 @every_recipe
@@ -124,8 +145,8 @@ async def test_a_refused_request_is_a_drop_and_a_dead_engine_stops_everything(na
 )
 async def test_no_reply_breaks_it(name: str, text: str) -> None:
     (row,) = questions(1)
-    outcome = await open_recipe(RecipeConfig(name=name)).correct(row, Teacher(text), None)
-    assert outcome.corrections == ()
+    outcome = await open_recipe(RecipeConfig(name=name)).correct(row, Teacher(text), SlippingStudent(text))
+    assert nothing_was_made(outcome)
     assert all(isinstance(d, Dropped) and d.cost > 0 for d in outcome.drops) and outcome.drops
 
 

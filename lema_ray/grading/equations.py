@@ -1,7 +1,8 @@
 """The equations written in a solution's step, recalculated with fractions; nothing is ever evaluated as code.
 
-`worked` reads attempts and worked solutions with it. Units between the numbers (`2 sheets * 80 rooms = 160`), GSM8K's
-`<<48/2=24>>` marks, simple LaTeX and chains (`a = b = c`) are understood; algebra is left alone.
+The `rise` recipe tells wrong steps by it, and the demo's annotated teacher reads solutions with it. Units between the
+numbers (`2 sheets * 80 rooms = 160`), GSM8K's `<<48/2=24>>` marks, simple LaTeX and chains (`a = b = c`) are
+understood; algebra is left alone.
 """
 
 from __future__ import annotations
