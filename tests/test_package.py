@@ -37,6 +37,7 @@ def test_help_lists_every_command() -> None:
         "evolve",
         "analyze",
         "score-corrector",
+        "train-verifier",
     ):
         assert re.search(rf"^\W*{command}\b", result.output, re.MULTILINE), command
 

@@ -71,8 +71,19 @@ def train(
     config: ConfigFile,
     overrides: Overrides = None,
     preview: Annotated[bool, typer.Option("--preview", help="show which tokens are learned, and stop")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="memory by GPU, preset, steps and time; and stop")] = False,
+    gpus: Annotated[int | None, typer.Option(help="plan for so many GPUs (--dry-run)")] = None,
+    gpu_memory: Annotated[float | None, typer.Option(help="of so many GB each (--dry-run)")] = None,
+    gpu: Annotated[str | None, typer.Option(help="such as H100, for the time (--dry-run)")] = None,
+    host_memory: Annotated[float, typer.Option(help="GB of a host, for offloading (--dry-run)")] = 256,
 ) -> None:
     """Fine-tune one model per arm with DeepSpeed, and prove that each loads in vLLM."""
+    if dry_run:
+        from lema_ray.planning.training import Machines, plan_of
+
+        asked = Machines(gpus or 1, gpu_memory, host_memory, gpu) if gpu_memory else None
+        print(plan_of(load(config, overrides), asked))
+        return
     flow = open_flow(config, overrides)
     if preview:
         _preview(flow)
@@ -113,12 +124,14 @@ def _dry_run(config: RunConfig) -> None:
     import yaml
 
     from lema_ray.planning.estimate import dry_run
+    from lema_ray.planning.training import plan_of
 
     print(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
     print(dry_run(config))
+    print(plan_of(config))
 
 
 def _preview(flow: Flow) -> None:
-    from lema_ray.training.masking import preview_arms
+    from lema_ray.training.preflight import preflight
 
-    print(preview_arms(flow.run, flow.base, list(flow.config.build.arms)))
+    print(preflight(flow.config, flow.run, flow.base))

@@ -32,14 +32,17 @@ from lema_ray.config.models import (
     ArmConfig,
     BuildConfig,
     CotSource,
+    DpoSettings,
     EvaluateConfig,
     EvaluationSampling,
     LoraSettings,
+    Objective,
     RowSource,
     TrainConfig,
 )
 from lema_ray.config.policy import EvaluatedPolicy, Policy, PolicyName
-from lema_ray.config.run import BudgetConfig, RayConfig, RunConfig
+from lema_ray.config.rounds import round_configs
+from lema_ray.config.run import BudgetConfig, RayConfig, RoundsConfig, RunConfig
 from lema_ray.config.section import ConfigError, Section
 from lema_ray.config.verifier import VerifierConfig
 
@@ -53,6 +56,7 @@ __all__ = [
     "ConfigError",
     "CorrectorConfig",
     "CotSource",
+    "DpoSettings",
     "EndpointConfig",
     "EngineSpec",
     "ErrorAwareConfig",
@@ -64,6 +68,7 @@ __all__ = [
     "JudgeConfig",
     "LimitsConfig",
     "LoraSettings",
+    "Objective",
     "OpenAISpec",
     "Policy",
     "PolicyName",
@@ -71,6 +76,7 @@ __all__ = [
     "QuestionsConfig",
     "RayConfig",
     "RecipeConfig",
+    "RoundsConfig",
     "RowSource",
     "RunConfig",
     "SamplingConfig",
@@ -83,4 +89,5 @@ __all__ = [
     "VerifierConfig",
     "load_config",
     "parse_config",
+    "round_configs",
 ]

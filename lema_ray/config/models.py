@@ -13,6 +13,7 @@ from lema_ray.records import GradingMode
 
 CotSource = Literal["solution", "right", "written"]
 RowSource = Literal["cot", "corrections", "revisions"]
+Objective = Literal["sft", "dpo"]
 
 
 class ArmConfig(Section):
@@ -52,18 +53,51 @@ class LoraSettings(Section):
     target_modules: str | tuple[str, ...] = "all-linear"
 
 
+class DpoSettings(Section):
+    """Direct preference optimisation with an NLL term on the chosen answer, which keeps it likely."""
+
+    beta: float = Field(0.1, gt=0, description="how far the model may leave the one that it starts from")
+    nll: float = Field(1.0, ge=0, description="weight of the chosen answer's mean NLL per learned token; 0: plain DPO")
+
+
 class TrainConfig(Section):
-    """Fine-tuning. `trainer` is handed to TRL's SFTConfig under its own names."""
+    """Fine-tuning. `trainer` is handed to TRL's SFTConfig or DPOConfig under its own names."""
 
     base: str | None = Field(None, description="model to start from; default: the first vLLM student's")
-    method: Literal["full", "lora"] = "full"
+    method: Literal["full", "lora", "qlora"] = Field("full", description="which weights are trained")
+    objective: Objective | None = Field(
+        None, description="what for; default: dpo for an arm of preference pairs, else sft"
+    )
     lora: LoraSettings = LoraSettings()
+    dpo: DpoSettings = DpoSettings()
     workers: int = Field(1, ge=1)
     cpus_per_worker: float = Field(1.0, gt=0)
     gpus_per_worker: float = Field(0.0, ge=0)
-    deepspeed: str | None = Field("zero2", description="path of a DeepSpeed JSON, or a shipped one: zero2, zero3")
+    deepspeed: str | None = Field(
+        "zero2",
+        description="path of a DeepSpeed JSON, a shipped one (zero1, zero2, zero3, zero2_offload, ...), or auto",
+    )
     max_length: int | None = Field(None, gt=0, description="tokens; default: the model's context length")
+    packing: bool = Field(
+        False, description="several rows in one sequence of up to max_length tokens (default: the longest row's)"
+    )
+    best: Literal["dev", "last"] = Field(
+        "last", description="which weights are the model: lowest dev loss, or the last"
+    )
+    keep_checkpoints: int = Field(1, ge=1, description="the last so many of trainer.save_strategy's")
     trainer: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _pairs_are_not_packed(self) -> TrainConfig:
+        if self.packing and self.objective == "dpo":
+            raise ValueError("packing: pairs are padded in DPO; leave packing out, or objective: dpo")
+        return self
+
+    @model_validator(mode="after")
+    def _quantised_on_a_gpu(self) -> TrainConfig:
+        if self.method == "qlora" and not self.gpus_per_worker:
+            raise ValueError("method: qlora needs a GPU for each worker: set gpus_per_worker to 1, or take lora")
+        return self
 
 
 class EvaluationSampling(SamplingConfig):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any, Literal
+
 from pydantic import Field, model_validator
 
 from lema_ray.config.collect import (
@@ -33,6 +35,21 @@ class BudgetConfig(Section):
     tokens: int | None = Field(None, ge=0, description="input and output together")
 
 
+class RoundsConfig(Section):
+    """Rounds of the whole flow; the student of each is the model of the one before. A plain number is the count."""
+
+    count: int = Field(1, ge=1)
+    arm: str | None = Field(None, description="whose model is the next round's student; default: the last arm")
+    start: Literal["base", "last"] = Field(
+        "base", description="training starts from the base in every round, or goes on from the last round's model"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _plain_number(cls, given: Any) -> Any:
+        return {"count": given} if isinstance(given, int) else given
+
+
 class RunConfig(Section):
     """A whole run."""
 
@@ -53,6 +70,7 @@ class RunConfig(Section):
     train: TrainConfig = TrainConfig()
     verifier: VerifierConfig = VerifierConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
+    rounds: RoundsConfig = RoundsConfig()
     budget: BudgetConfig = BudgetConfig()
     ray: RayConfig = RayConfig()
 
@@ -70,6 +88,12 @@ class RunConfig(Section):
         unknown = {arm.recipe for arm in self.build.arms.values() if arm.recipe} - set(names)
         if unknown:
             raise ValueError(f"build.arms: recipe {', '.join(sorted(unknown))} is not one of {', '.join(names)}")
+        return self
+
+    @model_validator(mode="after")
+    def _rounds_follow_an_arm(self) -> RunConfig:
+        if self.rounds.arm is not None and self.rounds.arm not in self.build.arms:
+            raise ValueError(f"rounds.arm: {self.rounds.arm!r} is not one of {', '.join(self.build.arms)}")
         return self
 
     @property

@@ -2,8 +2,8 @@
 
 Actors keep their engine and load the next model's weights into it, because starting an engine costs far more than
 examining a small model. Answers that are there already (`earlier_answers`) are graded and not asked for again, and
-every finished chunk is kept, so an evaluation goes on where it was killed. `proven` asks each trained model one
-question, which is what training's success is reported on.
+every finished chunk is kept, so an evaluation goes on where it was killed. `proven` asks each trained model some
+questions, in transformers too, which is what training's success is reported on.
 Called by `on_ray.flow`.
 """
 
@@ -24,6 +24,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import ray
 
+from lema_ray.attempts import solve_prompt
 from lema_ray.config import EngineSpec, EvaluationSampling, GradingConfig, RunConfig, SamplingConfig, VLLMSpec
 from lema_ray.engines import EngineUnavailable, open_engine
 from lema_ray.evaluation.earlier_answers import PARTS, Asked, EarlierAnswers, read_earlier, with_keys
@@ -32,9 +33,10 @@ from lema_ray.grading import GradingPool
 from lema_ray.mistakes.warned import warnings_of
 from lema_ray.on_ray.cluster import check_plan, evaluate_pools
 from lema_ray.on_ray.pools import from_rows, grade_questions, stage_error, to_rows
-from lema_ray.records import GradedQuestion, Question
+from lema_ray.records import GradedQuestion, Question, Sampling
 from lema_ray.runs import RunFolder
 from lema_ray.self_correction.held_out import answer_question
+from lema_ray.training.proof import Agreement
 
 CHUNK_QUESTIONS = 64
 CHUNKS_IN_FLIGHT = 4
@@ -89,6 +91,18 @@ class Examiner:
         examined = list(await asyncio.gather(*map(answered, rows)))
         return to_rows(await asyncio.to_thread(grade_questions, examined, self._grading))
 
+    async def agree(self, questions: list[Question]) -> list[Agreement]:
+        """How far the served model's greedy answers are those of its folder in transformers. Raises `ModelError`."""
+        from lema_ray.engines.chat_template import ChatTemplate
+        from lema_ray.training.proof import TOKENS, follow
+
+        prompts, spec = [solve_prompt(question) for question in questions], self._engine.spec
+        sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=TOKENS)
+        said = await asyncio.gather(*(self._engine(prompt, sampling) for prompt in prompts))
+        template = ChatTemplate(self._engine.model)
+        asked = [template.tokens(prompt) for prompt in prompts]
+        return await asyncio.to_thread(follow, self._engine.model, asked, [one.text for one in said], spec.dtype)
+
     async def close(self) -> None:
         """Give back the engine's memory and processes before the actor ends."""
         if self._engine is not None:
@@ -125,15 +139,18 @@ def engine_spec(config: RunConfig, model: str) -> VLLMSpec:
     return VLLMSpec.model_validate(base | {"lora": None} | config.evaluate.engine | {"model": model})
 
 
-def proven(pool: list[Any], config: RunConfig, model: str, question: Question) -> str:
-    """Load a saved model in vLLM and let it answer one question. Raises `EngineUnavailable` when it cannot."""
+def proven(pool: list[Any], config: RunConfig, model: str, questions: list[Question]) -> tuple[str, list[Agreement]]:
+    """Load a saved model in vLLM: its answer to the first question, and how far transformers says the same to all.
+
+    Raises `EngineUnavailable` when it cannot be served, `ModelError` when the two disagree.
+    """
     ray.get(pool[0].open.remote(engine_spec(config, model)))
     sampling = EvaluationSampling(name="proof", max_tokens=_longest(config))
-    table = ray.get(pool[0].examine.remote([GradedQuestion(question)], model, sampling, 0, config.seed))
+    table = ray.get(pool[0].examine.remote([GradedQuestion(questions[0])], model, sampling, 0, config.seed))
     attempts = from_rows(table)[0].attempts
     if not attempts or not attempts[0].attempt.text.strip():
         raise EngineUnavailable(f"{model}: vLLM loaded the saved model, but it answered a question with nothing")
-    return attempts[0].attempt.text
+    return attempts[0].attempt.text, ray.get(pool[0].agree.remote(questions))
 
 
 def _longest(config: RunConfig) -> int:

@@ -16,10 +16,11 @@ from collections.abc import Callable
 from contextlib import ExitStack
 from functools import cached_property
 from importlib import metadata
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from lema_ray.config import ConfigError, OpenAISpec, RunConfig, StudentConfig, VLLMSpec
+from lema_ray.config import ConfigError, OpenAISpec, RunConfig, StudentConfig, VLLMSpec, round_configs
 from lema_ray.engines import open_engine
 from lema_ray.planning.student import asked_student
 from lema_ray.records import Question, content_id
@@ -39,6 +40,10 @@ LIBRARIES = (
 )
 
 
+PROVEN_ON = 3
+"""Questions that a trained model answers in vLLM and in transformers before its training counts as done."""
+
+
 class Flow:
     """One run. Its methods are the stages; each returns the stage's counts, from the manifest if it is done.
 
@@ -46,6 +51,9 @@ class Flow:
     """
 
     def __init__(self, config: RunConfig, redo_changed: bool = False) -> None:
+        if config.rounds.count > 1:
+            first = f"name={config.name}-r1 rounds=1"
+            raise ConfigError(f"rounds: `lema run` walks all rounds; a single stage is one round's: give {first}")
         asked_student(config)
         self.config = config
         self.run: RunFolder = open_run(config, redo_changed)
@@ -153,10 +161,13 @@ class Flow:
             trained = train_arms(self.config, self.run, arms)
             gpus_are_free("the proof that the trained models load")
             with examiners(self.config) as pool:
-                question = next(self.run.read_records(Question, "questions", "test.parquet"))
+                questions = list(islice(self.run.read_records(Question, "questions", "test.parquet"), PROVEN_ON))
                 for arm in arms:
-                    answer = proven(pool, self.config, self.run.uri("models", arm), question)
+                    answer, agreed = proven(pool, self.config, self.run.uri("models", arm), questions)
                     print(f"models/{arm} loads in vLLM and answers: {' '.join(answer.split())[:100]}", flush=True)
+                    same = f"{sum(a.tokens for a in agreed)} greedy tokens of {len(agreed)} answers"
+                    print(f"models/{arm} says the same in transformers: {same}", flush=True)
+                    trained[arm]["same_in_transformers"] = sum(a.tokens for a in agreed)
             return {"arms": trained}
 
         return self._stage("train", work)
@@ -210,18 +221,27 @@ class Flow:
 
 
 def run_all(config: RunConfig, redo_changed: bool = False) -> str:
-    """The whole run; returns one line that says what it showed."""
+    """The whole run, or all its rounds; returns one line that says what it showed."""
+    from lema_ray.evaluation.compare_rounds import write_rounds
     from lema_ray.evaluation.scores import read_scores
     from lema_ray.report import headline
 
-    flow = Flow(config, redo_changed)
-    flow.questions()
-    flow.collect()
-    flow.build()
-    flow.train()
-    flow.evaluate()
-    flow.report()
-    return headline(*read_scores(flow.run))
+    rounds = round_configs(config)
+    runs, said = [], []
+    for each in rounds:
+        flow = Flow(each, redo_changed)
+        flow.questions()
+        flow.collect()
+        flow.build()
+        flow.train()
+        flow.evaluate()
+        flow.report()
+        runs.append(flow.run)
+        said.append(headline(*read_scores(flow.run)))
+        if len(rounds) > 1:
+            print(f"{each.name}: {said[-1]}", flush=True)
+            print(f"rounds so far: {write_rounds(config.folder, runs)}", flush=True)
+    return said[-1]
 
 
 def launched_config(config: RunConfig, run: RunFolder, stack: ExitStack) -> RunConfig:

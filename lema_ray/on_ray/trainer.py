@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lema_ray.config import ConfigError, RunConfig, TrainConfig, VLLMSpec
+from lema_ray.config import ConfigError, Objective, RunConfig, TrainConfig, VLLMSpec
 from lema_ray.errors import LemaError
 from lema_ray.on_ray.training_progress import followed, progress_callback
 from lema_ray.runs import RunFolder
@@ -57,14 +57,15 @@ def train_arms(config: RunConfig, run: RunFolder, arms: Sequence[str]) -> dict[s
 
 
 def _plan(config: RunConfig, run: RunFolder, arms: tuple[str, ...]) -> Plan:
-    from lema_ray.training.loop import load_deepspeed
+    from lema_ray.training.settings import load_deepspeed, settled
 
     students = [s.engine.model for s in config.students if isinstance(s.engine, VLLMSpec)]
     base = config.train.base or next(iter(students), None)
     if base is None:
         raise ConfigError("train.base: name the model to fine-tune; no student of this run is a vLLM model")
     deepspeed = load_deepspeed(config.train.deepspeed)
-    return Plan(run.root, arms, base, config.train, deepspeed, config.build.too_long, config.seed)
+    settings = settled(config.train, deepspeed)
+    return Plan(run.root, arms, base, settings, deepspeed, config.build.too_long, config.seed)
 
 
 def _fit(plan: Plan) -> None:
@@ -84,10 +85,11 @@ def _fit(plan: Plan) -> None:
         torch_config=TorchConfig(backend="nccl" if on_gpu else "gloo"),
         scaling_config=ScalingConfig(num_workers=settings.workers, use_gpu=on_gpu, resources_per_worker=resources),
         run_config=RayRunConfig(
-            name="+".join(plan.arms),
+            # One name for all starts: a run that goes on with fewer arms finds the checkpoint of the one it was at.
+            name="workers",
             storage_path=RunFolder(plan.root).uri("checkpoints"),
             failure_config=FailureConfig(max_failures=1),
-            checkpoint_config=CheckpointConfig(num_to_keep=1),
+            checkpoint_config=CheckpointConfig(num_to_keep=settings.keep_checkpoints),
         ),
     )
     try:
@@ -120,16 +122,18 @@ def _train(plan: Plan, base: str, arm: str) -> None:
     from ray.train import get_context
 
     from lema_ray.training.loop import TrainingFailed, TrainJob, train_model
-    from lema_ray.training.tokenized import open_rows
+    from lema_ray.training.tokenized import arm_objective, open_rows
 
     run, rank, workers = RunFolder(plan.root), get_context().get_world_rank(), get_context().get_world_size()
-    counts = _together(lambda: _tokenize(plan, run, base, arm, (rank, workers)))
+    objective = arm_objective(run, arm, plan.settings.objective)
+    counts = _together(lambda: _tokenize(plan, run, base, arm, (rank, workers), objective))
     counts = {name: sum(share[name] for share in _gathered(counts)) for name in counts}
-    rows, dev_rows = (open_rows(run, arm, split, workers) for split in ("train", "dev"))
+    rows, dev_rows = (open_rows(run, arm, split, workers, objective) for split in ("train", "dev"))
     if rows is None:
         raise TrainingFailed(f"{run.uri('examples', arm)}: no row to train on")
     with tempfile.TemporaryDirectory() as scratch, _resumed(arm) as checkpoint:
-        output = f"{scratch}/model" if "://" in run.root else run.uri("models", f"{arm}.part")
+        local = "://" not in run.root
+        output = run.uri("models", f"{arm}.part") if local else f"{scratch}/model"
         shutil.rmtree(output, ignore_errors=rank != 0 or not os.path.exists(output))
         job = TrainJob(
             base=base,
@@ -137,8 +141,10 @@ def _train(plan: Plan, base: str, arm: str) -> None:
             dev_rows=dev_rows,
             output=output,
             checkpoints=f"{scratch}/checkpoints",
+            best=run.uri("checkpoints", arm, "best") if local else f"{scratch}/best",
+            objective=objective,
             settings=plan.settings,
-            deepspeed=plan.deepspeed,
+            deepspeed=_picked(plan, run, base, arm, objective, rows),
             seed=plan.seed,
             resume_from=checkpoint,
             card={"arm": arm, "counts": counts},
@@ -149,7 +155,31 @@ def _train(plan: Plan, base: str, arm: str) -> None:
         _gathered(None)
 
 
-def _tokenize(plan: Plan, run: RunFolder, base: str, arm: str, share: tuple[int, int]) -> dict[str, int]:
+def _picked(plan: Plan, run: RunFolder, base: str, arm: str, objective: Objective, rows: Any) -> dict[str, Any] | None:
+    """The plan's DeepSpeed JSON. For `auto` the shipped one that fits the smallest worker; `plan.txt` says why."""
+    from lema_ray.training.memory import model_shape, pick_preset, training_load
+    from lema_ray.training.meter import worker_memory
+    from lema_ray.training.packing import row_lengths
+    from lema_ray.training.settings import AUTO, load_presets
+
+    if plan.settings.deepspeed != AUTO:
+        return plan.deepspeed
+
+    def pick() -> tuple[str, list[str]]:
+        shape, longest = model_shape(base), max(row_lengths(rows))
+        tokens = plan.settings.max_length or longest if plan.settings.packing else longest
+        load = training_load(shape, plan.settings, objective, tokens)
+        memory = min(_gathered(worker_memory(plan.settings.workers)))
+        return pick_preset(shape, load, load_presets(), plan.settings.workers, *memory)
+
+    name, lines = _together(pick)
+    run.write_text("\n".join([*lines, f"deepspeed: {name}", ""]), "checkpoints", arm, "plan.txt")
+    return load_presets()[name]
+
+
+def _tokenize(
+    plan: Plan, run: RunFolder, base: str, arm: str, share: tuple[int, int], objective: Objective
+) -> dict[str, int]:
     """This worker's share of both splits; returns the counts of the training rows."""
     from transformers import AutoTokenizer
 
@@ -159,7 +189,9 @@ def _tokenize(plan: Plan, run: RunFolder, base: str, arm: str, share: tuple[int,
     check_model(base)
     tokenizer = AutoTokenizer.from_pretrained(base)
     limit = row_limit(base, plan.settings.max_length)
-    counts, _ = (tokenize_share(run, arm, split, share, tokenizer, limit, plan.too_long) for split in ("train", "dev"))
+    counts, _ = (
+        tokenize_share(run, arm, split, share, tokenizer, limit, plan.too_long, objective) for split in ("train", "dev")
+    )
     return counts
 
 

@@ -16,20 +16,31 @@ from lema_ray.on_ray.progress import displayed
 from lema_ray.runs import RunFolder
 
 NOTE = "progress.json"
+MEASURED = ("loss", "learning_rate", "grad_norm", "learned_tokens_per_second", "memory_gb", "mfu")
+"""What of a log goes into the note and, as `lema_training_<name>` by arm, to Ray's Prometheus endpoint."""
 
 
 def progress_callback(run: RunFolder, arm: str) -> Any:
-    """A transformers callback that notes step, loss and pace whenever the trainer logs."""
+    """A transformers callback that notes step, loss and pace whenever the trainer logs, and tells Ray's metrics."""
+    from ray.util.metrics import Gauge
     from transformers import TrainerCallback
 
-    start = time.monotonic()
+    gauges = {name: Gauge(f"lema_training_{name}", f"{name} of the last log", ("arm",)) for name in MEASURED}
 
     class Note(TrainerCallback):  # type: ignore[misc]
+        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            self.begun, self.start = state.global_step, time.monotonic()
+
         def on_log(self, args: Any, state: Any, control: Any, logs: dict[str, Any], **kwargs: Any) -> None:
-            if "loss" in logs and state.is_world_process_zero:
-                seconds = time.monotonic() - start
-                note = {"step": state.global_step, "steps": state.max_steps, "loss": logs["loss"], "seconds": seconds}
-                run.write_json(note, "checkpoints", arm, NOTE)
+            if "loss" not in logs or not state.is_world_process_zero:
+                return
+            pace = (time.monotonic() - self.start) / max(state.global_step - self.begun, 1)
+            left = pace * (state.max_steps - state.global_step)
+            note = {"step": state.global_step, "steps": state.max_steps, "seconds_left": round(left, 1)}
+            measured = {name: logs[name] for name in MEASURED if name in logs}
+            run.write_json(note | measured, "checkpoints", arm, NOTE)
+            for name, value in measured.items():
+                gauges[name].set(float(value), {"arm": arm})
 
     return Note()
 
@@ -56,6 +67,12 @@ def _note(run: RunFolder, arm: str) -> dict[str, Any] | None:
 
 
 def line(arm: str, note: dict[str, Any]) -> str:
-    """`training lema  120/400 steps  loss 0.431  35 s left`"""
-    left = note["seconds"] / note["step"] * (note["steps"] - note["step"])
-    return f"training {arm}  {note['step']}/{note['steps']} steps  loss {note['loss']:.3f}  {left:.0f} s left"
+    """`training lema  120/400 steps  loss 0.431  2,100 learned tokens/s  35 s left`"""
+    pace = f"{note['learned_tokens_per_second']:,.0f} learned tokens/s" if "learned_tokens_per_second" in note else ""
+    parts = (
+        f"{note['step']}/{note['steps']} steps",
+        f"loss {note['loss']:.3f}",
+        pace,
+        f"{note['seconds_left']:.0f} s left",
+    )
+    return "  ".join((f"training {arm}", *filter(None, parts)))

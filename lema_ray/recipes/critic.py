@@ -20,6 +20,7 @@ from lema_ray.records import (
     Completion,
     Correction,
     Dropped,
+    Judgement,
     Message,
     Question,
     content_id,
@@ -32,7 +33,7 @@ from lema_ray.self_correction.critiques import (
 from lema_ray.steps import split_steps
 
 CHECKS = ("steps_judged", "no_contradiction", "no_reference", "helps")
-Made = list[Correction | Dropped]
+Made = list[Correction | Dropped | Judgement]
 
 
 @dataclass(frozen=True)
@@ -78,16 +79,17 @@ class Critic:
         self, question: Question, attempt: Attempt, critique: Critique, reply: Completion, by: str
     ) -> Made:
         refined = await self.refiner.refine(question, attempt, str(critique))
+        more, judged = self.refiner.account(attempt.id, refined)
+        spent, before = Spent.of(reply) + more, Made([*refined.refused, *judged])
         if refined.right and refined.share >= self.least:
-            return [*refined.refused, self._correction(attempt, critique, reply, refined, by)]
-        detail = f"{len(refined.right)} of {len(refined.replies)} refinements are right, by:\n{critique}"
-        dropped = Dropped("corrections", attempt.id, "unhelpful", detail)
-        return [*refined.refused, Spent.of(reply, *refined.replies).on(dropped)]
+            return [*before, spent.on(self._correction(attempt, critique, reply, refined, by))]
+        detail = f"{refined}, by:\n{critique}"
+        return [*before, spent.on(Dropped("corrections", attempt.id, "unhelpful", detail))]
 
     def _correction(
         self, attempt: Attempt, critique: Critique, reply: Completion, refined: Refined, by: str
     ) -> Correction:
-        correction = Correction(
+        return Correction(
             id=content_id(self.recipe, attempt.id, reply.text),
             recipe=self.recipe,
             attempt_id=attempt.id,
@@ -100,7 +102,6 @@ class Critic:
             model=reply.model,
             requests=0,
         )
-        return Spent.of(reply, *refined.replies).on(correction)
 
 
 def pick(which: Model, corrector: Generate, student: Generate | None, recipe: str) -> Generate:

@@ -96,6 +96,7 @@ class CritiqueRecipe:
             pick(self.options.refiner, corrector, student, self.name),
             self.options.refine_sampling,
             self.options.refinements,
+            self.options.refiner,
         )
         critic = Critic(self.name, self.config, corrector, refiner, _accept, self.options.least_helped)
         made = await asyncio.gather(*(self._one(critic, graded, a) for a in flawed if a.id not in unusable))

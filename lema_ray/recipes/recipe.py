@@ -48,11 +48,14 @@ class Outcome:
         return cls(corrections, tuple(drops), tuple(one.attempt for one in made), judgements=judged)
 
     @classmethod
-    def gathered(cls, made: Iterable[Iterable[Correction | Dropped]]) -> Outcome:
+    def gathered(cls, made: Iterable[Iterable[Correction | Dropped | Judgement]]) -> Outcome:
         """What was made of each mistake, sorted."""
         items = [item for some in made for item in some]
-        corrections = (item for item in items if isinstance(item, Correction))
-        return cls(tuple(corrections), tuple(item for item in items if isinstance(item, Dropped)))
+        return cls(
+            tuple(item for item in items if isinstance(item, Correction)),
+            tuple(item for item in items if isinstance(item, Dropped)),
+            judgements=tuple(item for item in items if isinstance(item, Judgement)),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from lema_ray import checks
 from lema_ray.attempts import solve_prompt
 from lema_ray.config import SamplingConfig
 from lema_ray.engines import Generate, RequestRefused
-from lema_ray.records import Attempt, Completion, Dropped, Message, Question
+from lema_ray.recipes.asking import Spent
+from lema_ray.records import Attempt, Completion, Dropped, Judgement, Message, Question
 from lema_ray.self_correction.critiques import revise_prompt
 
 STAGE = "refinement"
@@ -32,6 +34,9 @@ class Refined:
         """The share of replies that are right; 0 without any."""
         return len(self.right) / len(self.replies) if self.replies else 0.0
 
+    def __str__(self) -> str:
+        return f"{len(self.right)} of {len(self.replies)} refinements are right"
+
 
 @dataclass(frozen=True, slots=True)
 class Refiner:
@@ -40,6 +45,16 @@ class Refiner:
     model: Generate
     sampling: SamplingConfig
     count: int = 1
+    by: Literal["corrector", "student"] = "corrector"
+
+    def account(self, attempt_id: str, refined: Refined) -> tuple[Spent, list[Judgement]]:
+        """What the refinements add to a critique's cost; a student's are a judgement of its own instead."""
+        spent = Spent.of(*refined.replies)
+        if self.by == "corrector" or not refined.replies:
+            return spent, []
+        tokens = (spent.prompt_tokens, spent.completion_tokens, spent.cost)
+        model = refined.replies[0].model
+        return Spent(), [Judgement(attempt_id, "wrong", str(refined), model, spent.requests, *tokens, by="student")]
 
     async def refine(self, question: Question, attempt: Attempt, critique: str) -> Refined:
         """Ask for the refinements and grade them; a cut-off one is not right."""

@@ -77,7 +77,7 @@ class Score:
     async def correct(self, graded: GradedQuestion, corrector: Generate, student: Generate | None) -> Outcome:
         """A critique with a hint for every distinct mistake, kept when a refinement by it is right."""
         refining = pick(self.options.refiner, corrector, student, self.name)
-        refiner = Refiner(refining, self.options.refine_sampling)
+        refiner = Refiner(refining, self.options.refine_sampling, by=self.options.refiner)
         accept = partial(accepted, feedback=self.options.feedback)
         critic = Critic(
             self.name, self.config, pick(self.options.critic, corrector, student, self.name), refiner, accept

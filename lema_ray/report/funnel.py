@@ -13,7 +13,13 @@ from lema_ray.records import Analysis, Correction, Dropped, GradedAttempt, Grade
 from lema_ray.steps import split_steps
 
 ROLES = {"written": "writer", "injected": "corrector", "edited": "editor"}
-STAGE_ROLES = {"attempts": "student", "branches": "student", "rollouts": "student", "edits": "editor"}
+STAGE_ROLES = {
+    "attempts": "student",
+    "branches": "student",
+    "rollouts": "student",
+    "resampling": "student",
+    "edits": "editor",
+}
 """Who made what was dropped; the corrector, unless it says otherwise here."""
 Fate = Literal["right", "wrong", "unsure", "cut off"]
 FATES: tuple[Fate, ...] = ("right", "wrong", "unsure", "cut off")

@@ -106,11 +106,7 @@ class Answering:
         self._requests += 1
         came, used = 0, None
         try:
-            while True:
-                async with asyncio.timeout_at(self._deadline):
-                    item = await anext(pieces, None)
-                if item is None:
-                    return
+            async for item in pieces if self._deadline is None else self._in_time(pieces):
                 if isinstance(item, Completion):
                     used = item
                 else:
@@ -126,6 +122,17 @@ class Answering:
             self._count(used or Completion("", "length", "", 0, came), granted)
             self._streams.remove(pieces)
             await _close(pieces)
+
+    async def _in_time(self, pieces: AsyncIterator[T]) -> AsyncIterator[T]:
+        """The same as long as there is time. Raises `TimeoutError`."""
+        while True:
+            # Around each wait and not around them all: what the reader does between two pieces is not to be cancelled.
+            async with asyncio.timeout_at(self._deadline):
+                try:
+                    item = await anext(pieces)
+                except StopAsyncIteration:
+                    return
+            yield item
 
     def _grant(self, wanted: int) -> int:
         if self._left is None:

@@ -43,9 +43,12 @@ class TrainedVerifier:
         import torch
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-        model = AutoModelForSequenceClassification.from_pretrained(self.folder)
-        device = "cuda" if torch.cuda.is_available() else "cpu"
-        return model.to(device).eval(), AutoTokenizer.from_pretrained(self.folder)
+        try:
+            model = AutoModelForSequenceClassification.from_pretrained(self.folder)
+            tokenizer = AutoTokenizer.from_pretrained(self.folder)
+        except (OSError, ValueError) as error:
+            raise ModelError(f"{self.folder}: the verifier does not load: {error}") from error
+        return model.to("cuda" if torch.cuda.is_available() else "cpu").eval(), tokenizer
 
     async def __call__(self, question: str, solution: str, ask: Generate) -> float | None:
         """The probability; `ask` is not used, as nobody else is asked."""

@@ -1,4 +1,4 @@
-"""One worker's loop body: TRL's SFTTrainer with a DeepSpeed config, on rows that are tokenized and labelled already.
+"""One worker's loop body: TRL's SFT or DPO trainer with a DeepSpeed config, on rows tokenized and labelled already.
 
 `on_ray.trainer` runs `train_model` in every worker of a group, once per arm; nothing here knows of Ray.
 """
@@ -7,14 +7,24 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import shutil
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from lema_ray.config import TrainConfig
-from lema_ray.errors import LemaError
+from lema_ray.config import Objective, TrainConfig
+from lema_ray.training.best import NOTE, best_note, keep_best
+from lema_ray.training.first_step import TrainingFailed, save_test
+from lema_ray.training.masking import end_of_turn
 from lema_ray.training.saved_model import check_saved_model, finish_model
 from lema_ray.training.settings import build_trainer_arguments, load_deepspeed, start_worker
+from lema_ray.training.trainers import open_trainer
+
+HISTORY = (
+    "step", "epoch", "loss", "eval_loss", "learning_rate", "grad_norm", "learned_tokens_per_second",
+    "tokens_per_second", "memory_gb", "mfu",
+)  # fmt: skip
+"""What of the trainer's log goes into loss.json, beside the shares of time and, for DPO, the rewards."""
 
 __all__ = [
     "TrainJob",
@@ -27,16 +37,13 @@ __all__ = [
 ]
 
 
-class TrainingFailed(LemaError):
-    """The training ran but its result cannot be used."""
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class TrainJob:
-    """One model to train: `rows` and `dev_rows` are `datasets.Dataset`s with `input_ids` and `labels`.
+    """One model to train: `rows` and `dev_rows` are `datasets.Dataset`s as `tokenized.open_rows` makes them.
 
-    `output` gets the model and `checkpoints` the trainer's checkpoints; both are local directories. `deepspeed` is the
-    JSON, `resume_from` a checkpoint of the same job. `card` holds the arm's name and its counts.
+    `output` gets the model, `checkpoints` the trainer's checkpoints, `best` the weights with the lowest dev loss; all
+    are local directories. `deepspeed` is the JSON, `resume_from` a checkpoint of the same job. `card` holds the arm's
+    name and its counts.
     """
 
     base: str
@@ -44,6 +51,8 @@ class TrainJob:
     dev_rows: Any
     output: str
     checkpoints: str
+    best: str
+    objective: Objective
     settings: TrainConfig
     deepspeed: dict[str, Any] | None
     seed: int
@@ -59,30 +68,34 @@ class TrainJob:
 def train_model(job: TrainJob, callbacks: Iterable[Any] = ()) -> dict[str, Any]:
     """Train one model and save it; every worker of the group calls this with the same rows.
 
-    Returns `history` (a list of {step, loss, eval_loss?, learning_rate?}), `steps` and `seconds`. The first worker has
-    then saved and checked the model. Raises `ConfigError`, `ModelError` or `TrainingFailed`.
+    Returns `history` (a list of {step, loss, eval_loss?, ...}, see `HISTORY`), `steps`, `seconds`, `final_loss` and
+    `padding_share`. The first worker has then saved and checked the model. Raises `ConfigError`, `ModelError` or
+    `TrainingFailed`.
     """
-    from trl import SFTTrainer
-
     start = time.monotonic()
-    arguments = build_trainer_arguments(job)
-    trainer = SFTTrainer(
-        model=job.base,
-        args=arguments,
-        train_dataset=job.rows,
-        eval_dataset=job.dev_rows or None,
-        processing_class=_tokenizer(job.base),
-        peft_config=_lora(job.settings) if job.settings.method == "lora" else None,
-        callbacks=list(callbacks),
-    )
+    trainer = open_trainer(job, build_trainer_arguments(job), _tokenizer(job.base), callbacks)
     _check_parallel(trainer, job)
+    _watch(trainer, job)
     trainer.train(resume_from_checkpoint=job.resume_from)
     history = _history(trainer.state.log_history)
     seconds = round(time.monotonic() - start, 2)
-    counts = {"steps": trainer.state.global_step, "seconds": seconds, "final_loss": _final_loss(history, trainer.state)}
+    counts = {
+        "steps": trainer.state.global_step,
+        "seconds": seconds,
+        "final_loss": _final_loss(history, trainer.state),
+        "padding_share": round(trainer.meter.padding, 4),
+    }
     _save(trainer, job, counts)
     _forget_accelerator()
     return {"history": history, **counts}
+
+
+def _watch(trainer: Any, job: TrainJob) -> None:
+    if (job.deepspeed or {}).get("zero_optimization", {}).get("stage") == 3 and not job.resume_from:
+        adapter = job.settings.method != "full"
+        trainer.add_callback(save_test(trainer, job.base, f"{job.checkpoints}/test", adapter))
+    if job.settings.best == "dev":
+        trainer.add_callback(keep_best(trainer, job.best))
 
 
 def _check_parallel(trainer: Any, job: TrainJob) -> None:
@@ -99,19 +112,12 @@ def _tokenizer(base: str) -> Any:
     return AutoTokenizer.from_pretrained(base)
 
 
-def _lora(settings: TrainConfig) -> Any:
-    from peft import LoraConfig
-
-    lora = settings.lora
-    modules = lora.target_modules if isinstance(lora.target_modules, str) else list(lora.target_modules)
-    return LoraConfig(
-        r=lora.r, lora_alpha=lora.alpha, lora_dropout=lora.dropout, target_modules=modules, task_type="CAUSAL_LM"
-    )
-
-
 def _history(log: Iterable[dict[str, Any]]) -> list[dict[str, float]]:
-    kept = ("step", "loss", "eval_loss", "learning_rate")
-    return [{k: entry[k] for k in kept if k in entry} for entry in log if "loss" in entry or "eval_loss" in entry]
+    return [
+        {name: value for name, value in entry.items() if name in HISTORY or name.startswith(("time_", "rewards/"))}
+        for entry in log
+        if "loss" in entry or "eval_loss" in entry
+    ]
 
 
 def _final_loss(history: Sequence[dict[str, float]], state: Any) -> float:
@@ -123,16 +129,22 @@ def _final_loss(history: Sequence[dict[str, float]], state: Any) -> float:
 
 
 def _save(trainer: Any, job: TrainJob, counts: dict[str, Any]) -> None:
-    # Every worker takes part: under ZeRO-3 each holds a share of the weights.
-    folder = f"{job.output}/adapter" if job.settings.method == "lora" else job.output
-    trainer.save_model(folder)
+    adapted = job.settings.method != "full"
+    folder = f"{job.output}/adapter" if adapted else job.output
+    best = best_note(job.best) if job.settings.best == "dev" else None
+    if best is None:
+        # Every worker takes part: under ZeRO-3 each holds a share of the weights.
+        trainer.save_model(folder)
     if not trainer.is_world_process_zero():
         return
-    if job.settings.method == "lora":
+    if best is not None:
+        shutil.copytree(job.best, folder, ignore=shutil.ignore_patterns(NOTE), dirs_exist_ok=True)
+        counts |= {"best_step": best["step"], "best_dev_loss": round(best["eval_loss"], 4)}
+    if adapted:
         _merge(job)
-    end_of_turn = next(label for label in reversed(job.rows[0]["labels"]) if label >= 0)
-    card = {"base": job.base, "method": job.settings.method, **job.card, "counts": {**job.card["counts"], **counts}}
-    finish_model(job.output, end_of_turn, card)
+    card = {"base": job.base, "method": job.settings.method, "objective": job.objective, **job.card}
+    card["counts"] = job.card["counts"] | counts
+    finish_model(job.output, end_of_turn(_tokenizer(job.base)), card)
     check_saved_model(job.output, job.base)
 
 

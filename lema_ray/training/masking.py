@@ -1,26 +1,24 @@
 """Training examples to token ids and labels, through the model's own chat template; what is learned is decided here.
 
-`tokenized` calls `tokenize_example` on every row; `lema train --preview` prints `preview_arms`. No row is ever cut.
+`tokenized` calls `tokenize_example` or `tokenize_pair` on every row, `preflight` shows some. No row is ever cut.
 """
 
 from __future__ import annotations
 
-import io
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 from lema_ray.errors import LemaError
-from lema_ray.records import Dropped, Message, TrainingExample
-from lema_ray.runs import RunFolder
+from lema_ray.records import Dropped, Message, Span, TrainingExample
 from lema_ray.special_tokens import encode_chat, special_tokens
 
 NOT_LEARNED = -100
 """The label that the loss of PyTorch, transformers and TRL passes over."""
+UNFINISHED = Span("", learn=False)
+"""As a target's last span: the answer goes on after it, so its end of turn is not learned."""
 LONGEST_SHOWN = 5
-PREVIEWED_PER_KIND = 2
 
 
 class MaskingError(LemaError):
@@ -29,16 +27,26 @@ class MaskingError(LemaError):
 
 @dataclass(frozen=True, slots=True)
 class Tokenized:
-    """One row as the trainer takes it. `labels` is the id where the token is learned, else -100."""
+    """One row as the trainer takes it. `labels` is the id where the token is learned, else -100.
+
+    A preference pair has the rejected answer, after the same prompt, in two lists of its own.
+    """
 
     id: str
     input_ids: list[int]
     labels: list[int]
+    rejected_input_ids: list[int] | None = None
+    rejected_labels: list[int] | None = None
 
     @property
     def learned(self) -> int:
         """How many tokens carry the loss."""
         return sum(label != NOT_LEARNED for label in self.labels)
+
+    @property
+    def length(self) -> int:
+        """Tokens of the row, of a pair those of its longer answer."""
+        return max(len(self.input_ids), len(self.rejected_input_ids or ()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +78,9 @@ class LengthReport:
 def tokenize_example(example: TrainingExample, tokenizer: Any) -> Tokenized:
     """Ids of the template's whole rendering; labels on the tokens that lie wholly inside learned text.
 
-    The template's end of turn is learned too, so that the model stops. Raises `MaskingError` when the template changes
-    the target, cannot be split into prompt and answer, or has no end-of-turn token.
+    The template's end of turn is learned too, so that the model stops; not after a last span that is `UNFINISHED`.
+    `rejected` is not looked at. Raises `MaskingError` when nothing would be learned, or the template changes the
+    target, cannot be split into prompt and answer, or has no end-of-turn token.
     """
     text, prompt_end, learned = _render(example, tokenizer)
     encoded = encode_chat(tokenizer, partial(_apply, example, tokenizer), _conversation(example))
@@ -86,54 +95,39 @@ def tokenize_example(example: TrainingExample, tokenizer: Any) -> Tokenized:
         token if any(_inside(extent, part) for part in learned) else NOT_LEARNED
         for token, extent in zip(encoded.ids, extents, strict=True)
     ]
+    if all(label == NOT_LEARNED for label in labels):
+        raise _refused(example, "no token lies wholly inside its learned text, so nothing would be learned")
     return Tokenized(example.id, encoded.ids, labels)
+
+
+def tokenize_pair(example: TrainingExample, tokenizer: Any) -> Tokenized:
+    """Both answers of a preference pair, each labelled by its own spans. Raises `MaskingError`."""
+    if example.rejected is None:
+        raise _refused(
+            example, "it has no rejected answer, and DPO learns from pairs: pairs go into an arm of their own"
+        )
+    chosen = tokenize_example(example, tokenizer)
+    rejected = tokenize_example(replace(example, target=example.rejected), tokenizer)
+    if (chosen.input_ids, chosen.labels) == (rejected.input_ids, rejected.labels):
+        raise _refused(example, "its chosen and its rejected answer are the same, so nothing would be learned")
+    return Tokenized(example.id, chosen.input_ids, chosen.labels, rejected.input_ids, rejected.labels)
+
+
+def end_of_turn(tokenizer: Any) -> int:
+    """The token that ends an answer in the tokenizer's chat template."""
+    row = tokenize_example(TrainingExample("", (Message("user", "?"),), (Span("."),), "cot", ""), tokenizer)
+    return next(label for label in reversed(row.labels) if label != NOT_LEARNED)
 
 
 def check_lengths(rows: Iterable[Tokenized], max_length: int) -> LengthReport:
     """Which rows would not fit; memory grows only with those."""
     count, longest, too_long = 0, list[tuple[str, int]](), list[tuple[str, int]]()
     for count, row in enumerate(rows, 1):  # noqa: B007
-        size = (row.id, len(row.input_ids))
+        size = (row.id, row.length)
         longest = sorted([*longest, size], key=_by_length)[:LONGEST_SHOWN]
         if size[1] > max_length:
             too_long.append(size)
     return LengthReport(count, max_length, tuple(longest), tuple(sorted(too_long, key=_by_length)))
-
-
-def preview(examples: Iterable[TrainingExample], tokenizer: Any) -> str:
-    """Rows as the trainer will see them, for a terminal: learned tokens green, all others dim."""
-    from rich.console import Console
-    from rich.text import Text
-
-    console = Console(file=io.StringIO(), force_terminal=True, color_system="standard", width=120, highlight=False)
-    for example in examples:
-        row = tokenize_example(example, tokenizer)
-        console.print(f"{example.id} {example.kind}: {row.learned} of {len(row.input_ids)} tokens are learned")
-        parts = [(text, "green" if is_learned else "dim") for is_learned, text in _stretches(row, tokenizer)]
-        console.print(Text.assemble(*parts), soft_wrap=True)
-    return str(console.file.getvalue())  # type: ignore[attr-defined]
-
-
-def preview_arms(run: RunFolder, base: str, arms: Sequence[str]) -> str:
-    """`preview` of the first rows of each kind in each arm's training set."""
-    from transformers import AutoTokenizer
-
-    from lema_ray.models import resolve_model
-
-    tokenizer = AutoTokenizer.from_pretrained(resolve_model(base))
-    shown = []
-    for arm in arms:
-        rows = run.read_records(TrainingExample, "examples", arm, "train.parquet", batch_rows=64)
-        shown.append(f"== {arm} ==\n{preview(_some_of_each_kind(itertools.islice(rows, 2000)), tokenizer)}")
-    return "\n".join(shown)
-
-
-def _some_of_each_kind(examples: Iterable[TrainingExample]) -> Iterator[TrainingExample]:
-    seen: dict[str, int] = {}
-    for example in examples:
-        seen[example.kind] = seen.get(example.kind, 0) + 1
-        if seen[example.kind] <= PREVIEWED_PER_KIND:
-            yield example
 
 
 def _render(example: TrainingExample, tokenizer: Any) -> tuple[str, int, list[tuple[int, int]]]:
@@ -156,10 +150,10 @@ def _check(example: TrainingExample, tokenizer: Any) -> None:
         raise MaskingError("the tokenizer has no chat template; add chat_template.jinja to the model's directory")
     if not getattr(tokenizer, "is_fast", False):
         raise MaskingError("the tokenizer cannot say where in the text its tokens lie; a fast tokenizer is needed")
-    if example.rejected is not None:
-        raise _refused(example, "it is a preference pair, and this trainer learns single answers")
     if not example.target_text.strip():
         raise _refused(example, "its target is empty")
+    if not any(span.learn and span.text for span in example.target):
+        raise _refused(example, "no span of its target is to be learned")
     if not example.prompt or example.prompt[-1].role == "assistant":
         raise _refused(
             example, "its prompt must end with a user message; an answer's given start is a span with learn: false"
@@ -189,7 +183,8 @@ def _learned_stretches(
         if span.learn:
             parts.append((start, start + len(span.text)))
         start += len(span.text)
-    parts.append((start, _end_of_turn(example, tokenizer, text, start)))
+    if example.target[-1] != UNFINISHED:
+        parts.append((start, _end_of_turn(example, tokenizer, text, start)))
     return _joined(part for part in parts if part[0] < part[1])
 
 
@@ -228,14 +223,6 @@ def _inside(extent: tuple[int, int], part: tuple[int, int]) -> bool:
     if extent[0] >= extent[1]:
         return part[0] < extent[0] and extent[1] < part[1]
     return part[0] <= extent[0] and extent[1] <= part[1]
-
-
-def _stretches(row: Tokenized, tokenizer: Any) -> Iterator[tuple[bool, str]]:
-    for is_learned, pairs in itertools.groupby(
-        zip(row.input_ids, row.labels, strict=True), key=lambda pair: pair[1] != NOT_LEARNED
-    ):
-        ids = [token for token, _ in pairs]
-        yield is_learned, tokenizer.decode(ids, skip_special_tokens=False, clean_up_tokenization_spaces=False)
 
 
 def _by_length(size: tuple[str, int]) -> tuple[int, str]:

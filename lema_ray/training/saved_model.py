@@ -31,7 +31,7 @@ def check_saved_model(path: str, base_path: str) -> SavedModel:
     files short; both are found here without loading any weight.
     """
     check_model(path)
-    saved, base = _shapes(Path(path)), _shapes(_base_folder(base_path))
+    saved, base = tensor_shapes(Path(path)), tensor_shapes(_base_folder(base_path))
     tied = {"lm_head.weight"} if _config(path).get("tie_word_embeddings") else set()
     missing = sorted(base.keys() - saved.keys() - tied)
     if missing:
@@ -63,20 +63,21 @@ def finish_model(folder: str, end_of_turn: int, card: Mapping[str, Any]) -> None
 
 
 def model_card(card: Mapping[str, Any]) -> str:
-    """A Hugging Face model card from `base`, `arm`, `method` and the counts of a training."""
+    """A Hugging Face model card from `base`, `arm`, `method`, `objective` and the counts of a training."""
     counts = "\n".join(f"| {name.replace('_', ' ')} | {value} |" for name, value in card["counts"].items())
     kind = (
-        "merged LoRA adapter (the adapter itself is in `adapter/`)" if card["method"] == "lora" else "full fine-tuning"
+        "full fine-tuning" if card["method"] == "full" else "merged LoRA adapter (the adapter itself is in `adapter/`)"
     )
     return f"""---
 base_model: {card["base"]}
 library_name: transformers
 pipeline_tag: text-generation
-tags: [trl, sft, lema-ray, self-correction]
+tags: [trl, {card["objective"]}, lema-ray, self-correction]
 ---
 # {card["arm"]}
 
-{card["base"]}, fine-tuned by lema-ray on the training set `{card["arm"]}`: {kind}, TRL and DeepSpeed.
+{card["base"]}, fine-tuned by lema-ray on the training set `{card["arm"]}`: {card["objective"].upper()}, {kind},
+TRL and DeepSpeed.
 
 | | |
 |---|---|
@@ -87,7 +88,7 @@ model that wrote the corrections. Check all three before you publish.
 """
 
 
-def _shapes(folder: Path) -> dict[str, tuple[int, ...]]:
+def tensor_shapes(folder: Path) -> dict[str, tuple[int, ...]]:
     """Tensor shapes from the headers of all weight files; none of the weights are read."""
     from safetensors import SafetensorError, safe_open
 

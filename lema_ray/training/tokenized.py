@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -16,13 +16,16 @@ import pyarrow.parquet as pq
 from pyarrow import fs
 
 from lema_ray import arrow
+from lema_ray.config import Objective
 from lema_ray.examples.files import ROWS_PER_GROUP, open_table
 from lema_ray.models import context_length
 from lema_ray.records import Dropped, TrainingExample
 from lema_ray.runs import RunFolder
-from lema_ray.training.masking import Tokenized, check_lengths, tokenize_example
+from lema_ray.training.masking import Tokenized, check_lengths, tokenize_example, tokenize_pair
 
-SCHEMA = pa.schema([("id", pa.string()), ("input_ids", pa.list_(pa.int32())), ("labels", pa.list_(pa.int32()))])
+IDS = pa.list_(pa.int32())
+SCHEMA = pa.schema([("id", pa.string()), ("input_ids", IDS), ("labels", IDS)])
+PAIRS = pa.schema([*SCHEMA, ("rejected_input_ids", IDS), ("rejected_labels", IDS)])
 
 
 def row_limit(base: str, max_length: int | None) -> int:
@@ -35,22 +38,40 @@ def row_limit(base: str, max_length: int | None) -> int:
     return int(getattr(config, "max_position_embeddings", None) or sys.maxsize)
 
 
+def arm_objective(run: RunFolder, arm: str, asked: Objective | None) -> Objective:
+    """What an arm's rows are trained for: as asked, else DPO where the first one is a preference pair."""
+    if asked:
+        return asked
+    rows = run.read_records(TrainingExample, "examples", arm, "train.parquet", batch_rows=1)
+    first = next(rows, None)
+    return "dpo" if first and first.rejected is not None else "sft"
+
+
 def tokenize_share(
-    run: RunFolder, arm: str, split: str, share: tuple[int, int], tokenizer: Any, limit: int, too_long: str
+    run: RunFolder,
+    arm: str,
+    split: str,
+    share: tuple[int, int],
+    tokenizer: Any,
+    limit: int,
+    too_long: str,
+    objective: Objective = "sft",
 ) -> dict[str, int]:
     """Tokenize one of `share[1]` equal stretches of an arm's rows, unless that was done; returns its counts.
 
-    Rows longer than `limit` raise `MaskingError` where `too_long` is "refuse"; otherwise they are left out and written
-    as `Dropped`. Counts are examples, tokens, learned_tokens and dropped.
+    For DPO both answers of a pair are kept; for SFT the chosen one of a pair is the row. Rows longer than `limit` raise
+    `MaskingError` where `too_long` is "refuse"; otherwise they are left out and written as `Dropped`. Counts are
+    examples, tokens, learned_tokens and dropped.
     """
     name = f"{split}-{share[0]:05}-of-{share[1]:05}"
     folder = ("checkpoints", arm, "tokenized")
     if run.exists(*folder, f"{name}.json"):
         return dict(run.read_json(*folder, f"{name}.json"))
     counts = dict.fromkeys(("examples", "tokens", "learned_tokens", "dropped"), 0)
-    with open_table(run, SCHEMA, *folder, f"{name}.parquet") as writer:
-        examples = _examples(run, arm, split, share)
-        report = check_lengths(_written(examples, tokenizer, limit, writer, counts), limit)
+    schema, tokenize = (PAIRS, tokenize_pair) if objective == "dpo" else (SCHEMA, tokenize_example)
+    rows = (tokenize(example, tokenizer) for example in _examples(run, arm, split, share))
+    with open_table(run, schema, *folder, f"{name}.parquet") as writer:
+        report = check_lengths(_written(rows, schema, limit, writer, counts), limit)
     if too_long == "refuse":
         report.refuse()
     counts["dropped"] = len(report.too_long)
@@ -59,42 +80,46 @@ def tokenize_share(
     return counts
 
 
-def open_rows(run: RunFolder, arm: str, split: str, shares: int) -> Any:
-    """All rows of a split, in their order, as a memory-mapped `datasets.Dataset`; None if there are none."""
+def open_rows(run: RunFolder, arm: str, split: str, shares: int, objective: Objective = "sft") -> Any:
+    """All rows of a split, in their order, as a memory-mapped `datasets.Dataset`; None if there are none.
+
+    Columns: those that were tokenized, and `row`, the number of the row.
+    """
     from datasets import Dataset
 
     descriptor, path = tempfile.mkstemp(suffix=".arrow")
     os.close(descriptor)
     rows = 0
-    with pa.ipc.new_stream(path, SCHEMA) as writer:
+    schema = (PAIRS if objective == "dpo" else SCHEMA).append(pa.field("row", pa.int64()))
+    with pa.ipc.new_stream(path, schema) as writer:
         for share in range(shares):
             name = f"{split}-{share:05}-of-{shares:05}.parquet"
             for batch in _batches(run.uri("checkpoints", arm, "tokenized", name)):
-                writer.write_batch(batch)
+                numbers = pa.array(range(rows, rows + batch.num_rows), pa.int64())
+                writer.write_batch(pa.record_batch([*batch.columns, numbers], schema))
                 rows += batch.num_rows
-    dataset = Dataset.from_file(path).remove_columns("id") if rows else None
+    dataset = Dataset.from_file(path) if rows else None
     # The mapping keeps the file's blocks; without a name they go when the process does.
     os.unlink(path)
     return dataset
 
 
 def _written(
-    examples: Iterator[TrainingExample], tokenizer: Any, limit: int, writer: pq.ParquetWriter, counts: dict[str, int]
+    rows: Iterable[Tokenized], schema: pa.Schema, limit: int, writer: pq.ParquetWriter, counts: dict[str, int]
 ) -> Iterator[Tokenized]:
     held: list[dict[str, Any]] = []
-    for example in examples:
-        row = tokenize_example(example, tokenizer)
-        if len(row.input_ids) <= limit:
+    for row in rows:
+        if row.length <= limit:
             counts["examples"] += 1
-            counts["tokens"] += len(row.input_ids)
+            counts["tokens"] += len(row.input_ids) + len(row.rejected_input_ids or ())
             counts["learned_tokens"] += row.learned
-            held.append(arrow.to_row(row))
+            held.append({name: getattr(row, name) for name in schema.names})
         if len(held) >= ROWS_PER_GROUP:
-            writer.write_table(pa.Table.from_pylist(held, SCHEMA))
+            writer.write_table(pa.Table.from_pylist(held, schema))
             held = []
         yield row
     if held:
-        writer.write_table(pa.Table.from_pylist(held, SCHEMA))
+        writer.write_table(pa.Table.from_pylist(held, schema))
 
 
 def _examples(run: RunFolder, arm: str, split: str, share: tuple[int, int]) -> Iterator[TrainingExample]:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from lema_ray.demo.diagnosis import diagnose, read_steps
 from lema_ray.demo.grammar import read_story
-from lema_ray.demo.teacher import reply
+from lema_ray.demo.rules import reply
 from lema_ray.demo.word_problems import generate
 from lema_ray.demo.wordings import CANNOT, NO_MISTAKE
 from lema_ray.records import Message

@@ -13,7 +13,7 @@ import pytest
 
 from lema_ray.config import ConfigError
 from lema_ray.demo.erring import labelled_mistakes
-from lema_ray.demo.teacher import reply
+from lema_ray.demo.rules import reply
 from lema_ray.mistakes.analysis import Analyzer
 from lema_ray.mistakes.labelled import Labelled, read_labelled
 from lema_ray.mistakes.measure_corrector import to_markdown

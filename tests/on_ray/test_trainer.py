@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from on_ray_config import small
 
@@ -22,20 +27,21 @@ pytestmark = [pytest.mark.ray, pytest.mark.train, pytest.mark.usefixtures("clust
 TRAINER = {"num_train_epochs": 2, "logging_steps": 1, "learning_rate": 0.001, "save_strategy": "no"}
 
 
-def _example(number: int) -> TrainingExample:
+def _example(number: int, pair: bool = False) -> TrainingExample:
     chance = random.Random(number)
     a, b = chance.randrange(2, 99), chance.randrange(2, 99)
     prompt = (Message("user", f"Tom has {a} apples and buys {b} more. How many are left?"),)
     target = (Span(f"Step 1: {a}+{b}={a + b}\n"), Span("3-2=1\n", False), Span(f"The answer is {a + b}."))
-    return TrainingExample(f"row-{number}", prompt, target, "cot", f"q{number}")
+    rejected = (target[0], Span(f"The answer is {b}.")) if pair else None
+    return TrainingExample(f"row-{number}", prompt, target, "cot", f"q{number}", rejected=rejected)
 
 
 def _config(folder: Path, base: Path, batch: int, **train: Any) -> tuple[RunConfig, RunFolder]:
     trainer = TRAINER | {"per_device_train_batch_size": batch} | train.pop("trainer", {})
     config = parse_config(small(folder, train={"base": str(base), "trainer": trainer} | train))
     run = RunFolder(config.folder)
-    for seed, arm in enumerate(("cot", "lema")):
-        rows = [_example(number) for number in range(100 * seed, 100 * seed + 48)]
+    for seed, arm in enumerate(("cot", "lema", "pairs")):
+        rows = [_example(number, arm == "pairs") for number in range(100 * seed, 100 * seed + 48)]
         run.write_records(rows, TrainingExample, "examples", arm, "train.parquet")
         run.write_records(rows[:8], TrainingExample, "examples", arm, "dev.parquet")
     return config, run
@@ -43,6 +49,51 @@ def _config(folder: Path, base: Path, batch: int, **train: Any) -> tuple[RunConf
 
 def _losses(run: RunFolder, arm: str, name: str = "loss") -> list[float]:
     return [entry[name] for entry in run.read_json("models", arm, "loss.json") if name in entry]
+
+
+@contextmanager
+def killing_at(run: RunFolder, arm: str, step: int) -> Iterator[list[int]]:
+    """Kill this session's training worker once its note has reached the step; the list then holds where it was."""
+    killed: list[int] = []
+    over = threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.005):
+            reached = _reached(run, arm)
+            if reached >= step:
+                killed.append(reached)
+                for worker in _training_workers():
+                    worker.kill()
+                return
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield killed
+    finally:
+        over.set()
+        watcher.join()
+
+
+def _reached(run: RunFolder, arm: str) -> int:
+    noted = run.exists("checkpoints", arm, "progress.json")
+    return int(run.read_json("checkpoints", arm, "progress.json")["step"]) if noted else 0
+
+
+def _training_workers() -> list[psutil.Process]:
+    family = psutil.Process().children(recursive=True)
+    return [process for process in family if any("TrainWorker" in part for part in process.cmdline())]
+
+
+def save_broken_model(folder: Path, good: Path) -> Path:
+    """A model with one weight that is no number."""
+    from safetensors.numpy import load_file, save_file
+
+    shutil.copytree(good, folder)
+    weights = load_file(folder / "model.safetensors")
+    weights["model.norm.weight"][0] = float("nan")
+    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
+    return folder
 
 
 def _weights(folder: str) -> Any:
@@ -53,14 +104,14 @@ def _weights(folder: str) -> Any:
 
 @pytest.fixture(scope="module")
 def by_one_worker(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, cluster: None) -> RunFolder:
-    """Two arms, ZeRO-2, one worker; the second arm's directory holds what an interrupted run left there."""
-    config, run = _config(tmp_path_factory.mktemp("one"), tiny_model, batch=8)
+    """Three arms, one of pairs, ZeRO-2, one worker; the second's directory holds what an interrupted run left there."""
+    config, run = _config(tmp_path_factory.mktemp("one"), tiny_model, batch=8, deepspeed="auto", best="dev")
     run.write_text("half a model", "models", "lema", "model.safetensors")
     run.write_text("half a model", "models", "lema.part", "model.safetensors")
-    counts = train_arms(config, run, ["cot", "lema"])
+    counts = train_arms(config, run, ["cot", "lema", "pairs"])
     assert counts["cot"]["examples"] == 48 and counts["cot"]["steps"] == 12
     assert 0 < counts["cot"]["learned_tokens"] < counts["cot"]["tokens"]
-    assert train_arms(config, run, ["cot", "lema"]) == counts
+    assert train_arms(config, run, ["cot", "lema", "pairs"]) == counts
     return run
 
 
@@ -75,6 +126,48 @@ def test_one_worker_fine_tunes_two_arms_one_after_the_other(by_one_worker: RunFo
         assert (Path(folder) / "chat_template.jinja").exists()
     assert _losses(by_one_worker, "cot") != _losses(by_one_worker, "lema")
     assert by_one_worker.files("models", suffix=".part") == [] and not by_one_worker.exists("models", "lema.part")
+
+
+def test_an_arm_of_pairs_is_trained_by_dpo(by_one_worker: RunFolder, tiny_model: Path) -> None:
+    check_saved_model(by_one_worker.uri("models", "pairs"), str(tiny_model))
+    margins = _losses(by_one_worker, "pairs", "rewards/margins")
+    assert margins[0] == pytest.approx(0, abs=1e-3) and margins[-1] > 0.5
+    assert "DPO" in by_one_worker.read_text("models", "pairs", "README.md")
+
+
+def test_each_log_says_how_fast_and_where_the_time_goes(by_one_worker: RunFolder) -> None:
+    entry = by_one_worker.read_json("models", "cot", "loss.json")[0]
+    shares = {name: value for name, value in entry.items() if name.startswith("time_")}
+    assert set(shares) >= {"time_data", "time_forward", "time_backward"} and 0 < sum(shares.values()) <= 1.01
+    assert entry["learned_tokens_per_second"] > 0 and entry["memory_gb"] > 0.1 and entry["grad_norm"] > 0
+    assert "zero2" in by_one_worker.read_text("checkpoints", "cot", "plan.txt")
+
+
+def test_the_weights_with_the_lowest_dev_loss_become_the_model(by_one_worker: RunFolder) -> None:
+    counts = by_one_worker.read_json("models", "cot", "trained.json")
+    dev = _losses(by_one_worker, "cot", "eval_loss")
+    assert counts["best_step"] == 6 * (1 + dev.index(min(dev))) and counts["best_dev_loss"] == round(min(dev), 4)
+
+
+def test_a_training_goes_on_from_its_checkpoint_after_its_worker_was_killed(
+    tmp_path: Path, tiny_model: Path, by_one_worker: RunFolder
+) -> None:
+    saving = {"save_strategy": "steps", "save_steps": 2}
+    config, run = _config(tmp_path, tiny_model, batch=8, deepspeed="auto", best="dev", trainer=saving)
+    with killing_at(run, "cot", 5) as killed:
+        train_arm(config, run, "cot")
+    assert 5 <= killed[0] < 12
+    for name in ("loss", "eval_loss"):
+        assert _losses(run, "cot", name) == pytest.approx(_losses(by_one_worker, "cot", name), rel=1e-5)
+    ours, theirs = _weights(run.uri("models", "cot")), _weights(by_one_worker.uri("models", "cot"))
+    assert all(abs(ours[name] - theirs[name]).max() < 1e-6 for name in theirs)
+
+
+def test_a_loss_that_is_no_number_names_its_rows(tmp_path: Path, tiny_model: Path) -> None:
+    broken = save_broken_model(tmp_path / "broken", tiny_model)
+    config, run = _config(tmp_path, broken, batch=4)
+    with pytest.raises(TrainingFailed, match=r"^step 1: the loss is not a number, .* rows (row-\d+, ){3}row-\d+\. "):
+        train_arm(config, run, "cot")
 
 
 def test_two_workers_with_zero3_learn_what_one_worker_learns(

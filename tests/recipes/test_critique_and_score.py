@@ -99,6 +99,16 @@ async def test_a_critique_stays_when_enough_refinements_are_right(right: int, ke
         assert (drop.reason, drop.requests, drop.cost) == ("unhelpful", 5, 5.0) and f"{right} of 4" in drop.detail
 
 
+async def test_what_a_student_spends_on_refinements_is_a_judgement_of_its_own() -> None:
+    student, recipe = says("", lambda k: RIGHT if k < 1 else WRONG), open_recipe(
+        RecipeConfig(name="critique", options={"inject": 0, "refinements": 3, "refiner": "student"})
+    )  # fmt: skip
+    outcome = await recipe.correct(MISTAKE, says(HELPFUL), student)  # type: ignore[arg-type]
+    ((made,), (judged,)) = outcome.corrections, outcome.judgements
+    assert (made.requests, made.cost) == (1, 1.0)
+    assert (judged.by, judged.requests, judged.cost) == ("student", 3, 3.0) and "1 of 3" in judged.reason
+
+
 async def test_flawed_solutions_come_in_three_ways() -> None:
     async def student(messages: Sequence[Message], sampling: Sampling) -> Completion:
         assert messages[-1].role == "assistant" and RIGHT.startswith(messages[-1].content)

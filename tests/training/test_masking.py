@@ -12,7 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lema_ray.records import Message, Span, TrainingExample
-from lema_ray.training.masking import NOT_LEARNED, MaskingError, check_lengths, preview, tokenize_example
+from lema_ray.training.masking import (
+    NOT_LEARNED,
+    UNFINISHED,
+    MaskingError,
+    check_lengths,
+    end_of_turn,
+    tokenize_example,
+    tokenize_pair,
+)
+from lema_ray.training.preflight import preview
 from tests.tiny_model import TEMPLATE
 
 NO_SPECIAL = st.text(st.characters(exclude_categories=("Cs",), exclude_characters="<"), max_size=30)
@@ -50,7 +59,8 @@ def test_a_token_is_learned_exactly_when_all_its_bytes_are(tokenizer: Any, promp
 def _learned_by_bytes(example: TrainingExample, tokens: list[str]) -> list[bool]:
     """The same decision without offsets: in a byte-level vocabulary every character of a token stands for one byte."""
     mask = [False] * len(f"<|user|>\n{example.prompt[0].content}<|end|>\n<|assistant|>\n".encode())
-    for span in (*example.target, Span("<|end|>"), Span("\n", False)):
+    finished = example.target[-1] != Span("", False)
+    for span in (*example.target, Span("<|end|>", finished), Span("\n", False)):
         mask += [span.learn] * len(span.text.encode())
     ends = list(itertools.accumulate(map(len, tokens)))
     assert ends[-1] == len(mask)
@@ -59,9 +69,9 @@ def _learned_by_bytes(example: TrainingExample, tokens: list[str]) -> list[bool]
 
 @given(lines=st.lists(st.builds(Span, LINE.map(lambda t: t + "\n"), st.booleans()), min_size=1, max_size=6))
 def test_learned_tokens_decode_to_the_learned_text_and_the_end_of_turn(tokenizer: Any, lines: list[Span]) -> None:
-    row = tokenize_example(_example(*lines), tokenizer)
+    row = tokenize_example(_example(Span("7\n"), *lines), tokenizer)
     learned = tokenizer.decode([label for label in row.labels if label != NOT_LEARNED])
-    assert learned == "".join(span.text for span in lines if span.learn) + "<|end|>"
+    assert learned == "7\n" + "".join(span.text for span in lines if span.learn) + "<|end|>"
 
 
 def test_offsets_without_their_blanks_give_the_same_labels(tokenizer: Any) -> None:
@@ -109,14 +119,45 @@ def test_a_target_that_merges_with_the_prompt_is_refused(tokenizer: Any) -> None
 @pytest.mark.parametrize(
     ("example", "message"),
     [
-        (_example(Span("yes"), rejected=(Span("no"),)), "preference pair"),
         (_example(Span(" \n")), "target is empty"),
+        (_example(Span("The answer is 7.", False)), "row-7 .*no span of its target is to be learned"),
+        (
+            _example(Span("Step 1", False), Span("1", True), Span("9", False), UNFINISHED),
+            "row-7 .*no token lies wholly",
+        ),
         (TrainingExample("r", (Message("assistant", "So"),), (Span("7"),), "cot", "q"), "end with a user message"),
     ],
 )
 def test_rows_that_say_nothing_learnable_are_refused(tokenizer: Any, example: TrainingExample, message: str) -> None:
     with pytest.raises(MaskingError, match=message):
         tokenize_example(example, tokenizer)
+
+
+def test_both_answers_of_a_pair_are_labelled_by_their_own_spans(tokenizer: Any) -> None:
+    start, wrong = Span("Step 1: 9\n", False), (Span("2\n"), Span("The answer is 2."))
+    example = _example(start, Span("The answer is 7."), rejected=(start, *wrong, UNFINISHED))
+    pair = tokenize_pair(example, tokenizer)
+    assert (pair.input_ids, pair.labels) == (
+        (alone := tokenize_example(example, tokenizer)).input_ids,
+        alone.labels,
+    )
+    assert tokenizer.decode([t for t in pair.labels if t >= 0]) == "The answer is 7.<|end|>"
+    assert tokenizer.decode([t for t in pair.rejected_labels or () if t >= 0]) == "2\nThe answer is 2."
+    assert pair.length == max(len(pair.input_ids), len(pair.rejected_input_ids or ()))
+    assert end_of_turn(tokenizer) == tokenizer.convert_tokens_to_ids("<|end|>")
+
+
+@pytest.mark.parametrize(
+    ("rejected", "message"),
+    [
+        (None, "no rejected answer"),
+        ((Span("The answer is 7."),), "are the same"),
+        ((Span("no", False),), "no span of its target is to be learned"),
+    ],
+)
+def test_pairs_that_prefer_nothing_are_refused(tokenizer: Any, rejected: Any, message: str) -> None:
+    with pytest.raises(MaskingError, match=f"row-7 .*{message}"):
+        tokenize_pair(_example(Span("The answer is 7."), rejected=rejected), tokenizer)
 
 
 def test_rows_that_do_not_fit_are_named_or_dropped_but_never_cut(tokenizer: Any) -> None:

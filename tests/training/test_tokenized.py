@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,8 @@ import pytest
 
 from lema_ray.records import Dropped, Message, Span, TrainingExample
 from lema_ray.runs import RunFolder
-from lema_ray.training.masking import MaskingError, tokenize_example
-from lema_ray.training.tokenized import open_rows, row_limit, tokenize_share
+from lema_ray.training.masking import MaskingError, tokenize_example, tokenize_pair
+from lema_ray.training.tokenized import arm_objective, open_rows, row_limit, tokenize_share
 
 
 @pytest.fixture(scope="module")
@@ -44,10 +45,15 @@ def test_shares_make_the_same_rows_in_the_same_order(run: RunFolder, tokenizer: 
     pq.write_table(pq.read_table(path), path, row_group_size=256)
     assert _tokenize(run, tokenizer, 3) == _tokenize(run, tokenizer, 1)
     whole, shared = open_rows(run, "cot", "train", 1), open_rows(run, "cot", "train", 3)
-    assert len(whole) == 3000 and whole.column_names == ["input_ids", "labels"]
+    assert len(whole) == 3000 and whole.column_names == ["id", "input_ids", "labels", "row"]
     assert whole.to_list() == shared.to_list()
     expected = tokenize_example(_row(1234), tokenizer)
-    assert whole[1234] == {"input_ids": expected.input_ids, "labels": expected.labels}
+    assert whole[1234] == {
+        "id": "r1234",
+        "input_ids": expected.input_ids,
+        "labels": expected.labels,
+        "row": 1234,
+    }
 
 
 def test_a_row_that_does_not_fit_is_refused_by_its_id_or_left_out_and_recorded(run: RunFolder, tokenizer: Any) -> None:
@@ -59,6 +65,21 @@ def test_a_row_that_does_not_fit_is_refused_by_its_id_or_left_out_and_recorded(r
     dropped = list(run.read_records(Dropped, "checkpoints", "cot", "dropped"))
     assert {d.reason for d in dropped} == {"too_long"} and "r49" in {d.id for d in dropped}
     assert len(open_rows(run, "cot", "train", 1)) == 2940
+
+
+def test_pairs_are_trained_by_dpo_unless_sft_is_asked_for(run: RunFolder, tokenizer: Any) -> None:
+    pairs = [replace(_row(n), rejected=(Span("8"),)) for n in range(3)]
+    run.write_records(pairs, TrainingExample, "examples", "pairs", "train.parquet")
+    assert arm_objective(run, "pairs", None) == "dpo" and arm_objective(run, "cot", None) == "sft"
+    assert arm_objective(run, "pairs", "sft") == "sft"
+    counts = tokenize_share(run, "pairs", "train", (0, 1), tokenizer, 512, "refuse", "dpo")
+    rows = open_rows(run, "pairs", "train", 1, "dpo")
+    expected = tokenize_pair(pairs[2], tokenizer)
+    assert rows[2]["rejected_input_ids"] == expected.rejected_input_ids
+    assert rows[2]["rejected_labels"] == expected.rejected_labels and rows[2]["labels"] == expected.labels
+    assert counts["tokens"] == sum(len(r["input_ids"]) + len(r["rejected_input_ids"]) for r in rows)
+    with pytest.raises(MaskingError, match=r"row r0 .*no rejected answer"):
+        tokenize_share(run, "cot", "train", (0, 1), tokenizer, 512, "refuse", "dpo")
 
 
 def test_an_arm_without_dev_rows_has_none(run: RunFolder, tokenizer: Any) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
-from lema_ray.config import ConfigError
+from lema_ray.config import ConfigError, TrainConfig
 from lema_ray.models import ModelError
+from lema_ray.training import settings
 from lema_ray.training.saved_model import check_saved_model, finish_model
-from lema_ray.training.settings import check_trainer_keys, load_deepspeed
+from lema_ray.training.settings import check_trainer_keys, load_deepspeed, load_presets, settled
+from lema_ray.training.trainers import quantization
 
+CARD = {"base": "some/base", "arm": "lema", "method": "full", "objective": "sft", "counts": {"examples": 12}}
 KNOWN = ["learning_rate", "num_train_epochs", "max_length"]
 
 
@@ -26,19 +30,67 @@ def test_trainer_settings_that_would_do_nothing_are_refused(key: str, message: s
     check_trainer_keys({"learning_rate": 1}, KNOWN)
 
 
+def test_what_dpo_decides_by_its_own_section_is_refused_beside_it() -> None:
+    ours = settings.OURS | settings.OURS_IN_DPO
+    with pytest.raises(ConfigError, match=r"train\.trainer\.beta: set train\.dpo\.beta"):
+        check_trainer_keys({"beta": 0.5}, ["beta"], ours)
+
+
+def test_methods_that_cannot_work_are_refused_by_the_config() -> None:
+    with pytest.raises(ValueError, match="qlora needs a GPU"):
+        TrainConfig(method="qlora")
+    with pytest.raises(ValueError, match="packing: pairs are padded"):
+        TrainConfig(objective="dpo", packing=True)
+    if find_spec("bitsandbytes") is None:
+        with pytest.raises(ConfigError, match="needs the package bitsandbytes"):
+            quantization(TrainConfig(method="qlora", gpus_per_worker=1))
+
+
 def test_a_deepspeed_file_is_used_as_it_is(tmp_path: Path) -> None:
     mine = {"zero_optimization": {"stage": 1, "offload_optimizer": {"device": "cpu"}}, "train_batch_size": "auto"}
     (tmp_path / "mine.json").write_text(json.dumps(mine))
     assert load_deepspeed(str(tmp_path / "mine.json")) == mine
     assert load_deepspeed(None) is None
-    assert {name: load_deepspeed(name)["zero_optimization"]["stage"] for name in ("zero2", "zero3")} == {  # type: ignore[index]
-        "zero2": 2,
-        "zero3": 3,
-    }
+    presets = load_presets()
+    assert set(presets) == {"zero1", "zero2", "zero2_offload", "zero3", "zero3_offload", "zero3_nvme"}
+    for name, preset in presets.items():
+        assert load_deepspeed(name) == preset and str(preset["zero_optimization"]["stage"]) == name[4]
+        assert len(preset["//"]) > 1, "each says what it is for"
+
+
+def test_deepspeed_itself_takes_every_shipped_file() -> None:
+    from deepspeed.runtime.config import DeepSpeedConfig
+
+    for preset in load_presets().values():
+        numbers = {"train_batch_size": 4, "train_micro_batch_size_per_gpu": 4, "gradient_accumulation_steps": 1}
+        plain = {k: v for k, v in preset.items() if v != "auto" and k not in ("bf16", "fp16")} | numbers
+        plain["zero_optimization"] = {k: v for k, v in preset["zero_optimization"].items() if v != "auto"}
+        assert DeepSpeedConfig(plain).zero_config.stage == preset["zero_optimization"]["stage"]
+
+
+def test_what_only_the_deepspeed_file_says_is_taken_over() -> None:
+    config = {"train_micro_batch_size_per_gpu": 4, "gradient_clipping": 0.5, "gradient_accumulation_steps": "auto"}
+    trainer = {"learning_rate": 1e-4, "max_grad_norm": 0.5}
+    assert settled(TrainConfig(trainer=trainer), config).trainer == trainer | {"per_device_train_batch_size": 4}
+    assert settled(TrainConfig(trainer=trainer), None).trainer == trainer
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"train_micro_batch_size_per_gpu": 4}, "train_micro_batch_size_per_gpu 4, .*per_device_train_batch_size is 2"),
+        ({"optimizer": {"params": {"lr": 0.1}}}, "optimizer.params.lr 0.1, .*learning_rate is 0.001"),
+        ({"train_batch_size": 64}, "train_batch_size 64, .* is 2 x 1 x 3"),
+    ],
+)
+def test_a_deepspeed_file_that_contradicts_the_config_is_refused_with_both_values(config: dict, message: str) -> None:
+    settings = TrainConfig(workers=3, trainer={"per_device_train_batch_size": 2, "learning_rate": 0.001})
+    with pytest.raises(ConfigError, match=message):
+        settled(settings, config)
 
 
 def test_deepspeed_files_that_cannot_work_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"no such file 'zero9'.*zero2, zero3"):
+    with pytest.raises(ConfigError, match=r"no such file 'zero9'.*zero1, zero2, .*, or auto"):
         load_deepspeed("zero9")
     bad, scattered = tmp_path / "bad.json", tmp_path / "scattered.json"
     bad.write_text("{")
@@ -86,7 +138,7 @@ def test_tensors_that_are_missing_or_were_not_gathered_are_found(saved: Path, ti
 def test_a_finished_model_stops_at_the_end_of_its_turn(saved: Path) -> None:
     (saved / "generation_config.json").write_text('{"eos_token_id": 9}')
     (saved / "training_args.bin").write_bytes(b"pickle")
-    finish_model(str(saved), 1, {"base": "some/base", "arm": "lema", "method": "full", "counts": {"examples": 12}})
+    finish_model(str(saved), 1, CARD)
     assert json.loads((saved / "generation_config.json").read_text())["eos_token_id"] == [1, 9]
     assert not (saved / "training_args.bin").exists()
     card = (saved / "README.md").read_text()

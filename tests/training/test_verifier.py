@@ -13,14 +13,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lema_ray.config import VerifierConfig
+from lema_ray.config import EvaluatedPolicy, VerifierConfig
 from lema_ray.models import ModelError
-from lema_ray.records import Attempt, Grade, GradedAttempt, GradedQuestion, Question, content_id
+from lema_ray.records import Attempt, Completion, Grade, GradedAttempt, GradedQuestion, Question, content_id
+from lema_ray.self_correction.held_out import models_for
 from lema_ray.self_correction.trained_verifier import FILE, TrainedVerifier
 from lema_ray.training.verifier_rows import VerifierError, claims, split_of
 from lema_ray.training.verifier_scores import THRESHOLDS, area, area_interval, best_threshold, calibration
 
 CONFIG = VerifierConfig(method="full", learning_rate=3e-3, epochs=4, batch_size=16)
+
+
+async def unasked(messages: object, sampling: object) -> Completion:
+    raise AssertionError("a trained verifier asks nobody")
 
 
 def additions(count: int) -> list[GradedQuestion]:
@@ -107,16 +112,26 @@ def test_a_trained_one_tells_right_from_wrong_on_questions_it_has_not_seen(
     verifier = TrainedVerifier(str(output))
     assert verifier.threshold == told["threshold"]
 
-    async def unasked(*_: object) -> object:
-        raise AssertionError("a trained verifier asks nobody")
-
     async def probabilities() -> list[float | None]:
         some = rows["test"]
-        return await asyncio.gather(*(verifier(c.question, c.solution, unasked) for c in some))  # type: ignore[arg-type]
+        return await asyncio.gather(*(verifier(c.question, c.solution, unasked) for c in some))
 
     p = asyncio.run(probabilities())
     wrong = [claim.wrong for claim in rows["test"]]
     assert area(wrong, [q for q in p if q is not None]) == pytest.approx(told["test"]["auc"], abs=1e-3)
+
+
+async def test_a_policy_takes_the_verifier_of_a_folder_and_its_threshold(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text('{"threshold": 0.8, "max_length": 64}')
+    question = additions(1)[0].question
+    policy = EvaluatedPolicy(policy="verify", verifier=str(tmp_path))
+    models = models_for(policy, question, unasked)
+    assert isinstance(models.verifier, TrainedVerifier) and models.threshold == 0.8
+    # There are no weights: whoever waits hears of it.
+    asked = await asyncio.gather(
+        *(models.verifier("How many?", "3", unasked) for _ in range(3)), return_exceptions=True
+    )
+    assert [type(one) for one in asked] == [ModelError] * 3
 
 
 def test_a_folder_that_is_no_verifier_is_refused(tmp_path: Path, tiny_model: Path) -> None:

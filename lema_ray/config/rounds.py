@@ -1,0 +1,50 @@
+"""Several rounds of one config: each is a run of its own whose student is the model of the round before.
+
+`on_ray.flow` and `jobs/run.py` walk them. Where a round leaves its model is known before it has run, so all configs are
+made at once, and a run that was interrupted finds its rounds again.
+"""
+
+from __future__ import annotations
+
+from lema_ray.config.engines import VLLMSpec
+from lema_ray.config.run import RoundsConfig, RunConfig
+from lema_ray.config.section import ConfigError
+
+
+def round_configs(config: RunConfig) -> list[RunConfig]:
+    """One config a round, called `<name>-r1` and so on; for a single round the config itself.
+
+    From the second on, the first vLLM student is the model that the round before trained, and training starts from
+    `rounds.start`. Each has another seed. Raises `ConfigError` where no student could be replaced.
+    """
+    if config.rounds.count == 1:
+        return [config]
+    learner = next((n for n, s in enumerate(config.students) if isinstance(s.engine, VLLMSpec)), None)
+    if learner is None:
+        raise ConfigError("rounds: no student is a vLLM model, so none could be replaced by the trained one")
+    base = config.train.base or config.students[learner].engine.model
+    made: list[RunConfig] = []
+    for number in range(1, config.rounds.count + 1):
+        before = f"{made[-1].folder}/models/{_arm(config)}" if made else None
+        made.append(_round(config, number, learner, before, base))
+    return made
+
+
+def _round(config: RunConfig, number: int, learner: int, before: str | None, base: str) -> RunConfig:
+    start = before if before and config.rounds.start == "last" else base
+    changes = {
+        "name": f"{config.name}-r{number}",
+        "seed": config.seed + number - 1,
+        "rounds": RoundsConfig(),
+        "train": config.train.model_copy(update={"base": start}),
+    }
+    if before:
+        students = list(config.students)
+        engine = students[learner].engine.model_copy(update={"model": before})
+        students[learner] = students[learner].model_copy(update={"engine": engine})
+        changes["students"] = tuple(students)
+    return config.model_copy(update=changes)
+
+
+def _arm(config: RunConfig) -> str:
+    return config.rounds.arm or list(config.build.arms)[-1]
