@@ -1,8 +1,8 @@
 """Tests of programs as data: an expression to evaluate and the value that it should have.
 
 The form in references, files and models' replies is one `assert` a line: `assert f(3) == [1, 2]`. The right side is
-read here and never told to the program, which can therefore pass only by computing it. What is no comparison with a plain
-value (`assert f(3)`, `assert isclose(f(3), 0.1)`) is a test for True, which a program may guess: see `guessable`.
+read here and never told to the program, which can therefore pass only by computing it. What is no comparison with a
+plain value (`assert f(3)`, `assert isclose(f(3), 0.1)`) is a test for True, which a program may guess: see `guessable`.
 """
 
 from __future__ import annotations
