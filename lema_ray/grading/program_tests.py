@@ -31,7 +31,8 @@ class ProgramTest:
 
     def __str__(self) -> str:
         if self.guessable:
-            return f"assert {self.call}" if self.expected == "True" else f"assert not ({self.call})"
+            condition = self.call.removeprefix("bool(").removesuffix(")")
+            return f"assert {condition}" if self.expected == "True" else f"assert not ({condition})"
         return f"assert {self.call} {'==' if self.equal else '!='} {self.expected}"
 
     def holds(self, result: Result) -> bool:

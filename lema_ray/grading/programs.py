@@ -39,13 +39,15 @@ class Tested:
 
 
 def program_of(text: str) -> tuple[str, str] | None:
-    """The program in a model's text, and where it was: the last fenced block with code, else the text from its first
-    line of code on. None where there is none.
+    """The program in a model's text, and where it was: the last fenced block with code, else all of the text where it
+    is Python, else from its first line of code on. None where there is none.
     """
     blocks = [block for _, block in _BLOCK.findall(text) if _START.search(block)]
     if blocks:
         return blocks[-1].strip("\n"), "fenced_block"
     start = _START.search(text)
+    if parses(text):
+        return text.strip(), "whole_text"
     if start is None:
         return None
     return text[start.start() :].strip(), "whole_text"

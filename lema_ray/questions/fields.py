@@ -144,7 +144,8 @@ class FieldMap:
         tests = self._value(row, "reference")
         if tests is _MISSING or not tests:
             self.required(row, "reference", "no_reference")
-        asked, solution = self.required(row, "question", "no_text"), self.find(row, "solution")
+        asked, written = self.required(row, "question", "no_text"), self._value(row, "solution")
+        solution = written if isinstance(written, str) and written.strip() else None  # its first line may be indented
         text, reference, solution = program_question(asked, tests, solution, self.find(row, "called"))
         if reference is None:
             raise BadRow("no_tests", f"no assert that calls a function in {str(tests)[:80]!r}")
