@@ -31,6 +31,7 @@ from lema_ray.records import (
 INSTRUCTIONS: dict[Task, str] = {
     "arithmetic": "Solve this step by step, one step a line, and end with: The answer is",
     "math": "Solve this step by step, one step a line, and end with: The answer is $\\boxed{...}$.",
+    "code": "Write this in Python, with the standard library alone, and give the whole program in one ```python block.",
     "choice": "Think about each choice, then end with the letter of the best one: The answer is (...)",
 }
 BEWARE = "Mistakes that are often made with such questions, to be avoided:"

@@ -13,7 +13,7 @@ from typing import Literal
 Role = Literal["system", "user", "assistant"]
 Verdict = Literal["right", "wrong", "unsure"]
 Origin = Literal["sampled", "imported", "written", "injected", "edited", "branched", "resampled"]
-Task = Literal["arithmetic", "math", "choice"]
+Task = Literal["arithmetic", "math", "choice", "code"]
 GradingMode = Literal["default", "gsm8k_strict", "gsm8k_flexible", "lema_gsm8k", "lema_math", "qwen_math"]
 FinishReason = Literal["stop", "length", "imported"]
 DraftKind = Literal["draft", "revision", "vote"]
@@ -80,6 +80,7 @@ class Question:
     """A question with a checkable answer. Made by `questions`; read by every stage.
 
     `id` is the hash of the text and choices. `solution` is the source's own worked solution, if it has one.
+    With task `code` the reference is a JSON list of tests, `["assert f(3) == 6", ...]`.
     `choices` are the texts behind A, B, C, ... and `reference` is then the letter. `type` is the subject, where a
     source has one. `reviewed` says that the reference was looked at, or computed, and is not to be doubted.
     """

@@ -65,14 +65,6 @@ class SelfCorrectionConfig(Section):
     adviser: EngineSpec | None = Field(None, description="another model that is asked about solutions")
     verifier: str | None = Field(None, description="folder of a trained verifier for `verify` (`lema train-verifier`)")
 
-    @field_validator("default", mode="before")
-    @classmethod
-    def _off_is_a_word(cls, given: Any) -> Any:
-        # YAML reads a bare `off` as false.
-        if isinstance(given, dict) and given.get("policy") is False:
-            return given | {"policy": "off"}
-        return "off" if given is False else given
-
     @model_validator(mode="after")
     def _default_is_allowed(self) -> SelfCorrectionConfig:
         if self.default.policy not in self.allowed:

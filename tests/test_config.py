@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lema_ray.config import ConfigError, load_config, parse_config
+from lema_ray.config import ConfigError, Policy, load_config, parse_config
 
 CONFIGS = sorted((Path(__file__).parents[1] / "jobs" / "configs").glob("*.yaml"))
 SMALL = {
@@ -65,3 +65,8 @@ def test_broken_files(tmp_path: Path, text: str, complaint: str) -> None:
         load_config(path)
     with pytest.raises(ConfigError, match="no such file"):
         load_config(tmp_path / "none.yaml")
+
+
+@pytest.mark.parametrize("written", ["off", "{policy: off}", "'off'"])
+def test_off_is_a_policy_and_not_what_yaml_makes_of_it(written: str) -> None:
+    assert Policy.model_validate(yaml.safe_load(written)).policy == "off"

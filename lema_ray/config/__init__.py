@@ -43,6 +43,7 @@ from lema_ray.config.models import (
 from lema_ray.config.policy import EvaluatedPolicy, Policy, PolicyName
 from lema_ray.config.rounds import round_configs
 from lema_ray.config.run import BudgetConfig, RayConfig, RoundsConfig, RunConfig
+from lema_ray.config.sandbox import SandboxConfig
 from lema_ray.config.section import ConfigError, Section
 from lema_ray.config.verifier import VerifierConfig
 
@@ -80,6 +81,7 @@ __all__ = [
     "RowSource",
     "RunConfig",
     "SamplingConfig",
+    "SandboxConfig",
     "ScriptedSpec",
     "Section",
     "SourceConfig",

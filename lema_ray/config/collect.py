@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pydantic import Field
 
 from lema_ray.config.engines import ActorsConfig, EngineSpec, ErrorAwareConfig, SamplingConfig
+from lema_ray.config.sandbox import SandboxConfig
 from lema_ray.config.section import Section
 from lema_ray.records import Task
 
@@ -16,7 +17,8 @@ class SourceConfig(Section):
 
     source: str = Field(
         description="a named source (gsm8k, math, math500, svamp, asdiv, mawps, csqa, aqua, gsm_plus, mgsm, "
-        "college_math, deepmind_math; variants such as asdiv@lema, mgsm@de), files, hub, reasoning_gym, word_problems"
+        "college_math, deepmind_math; variants such as asdiv@lema, mgsm@de), files, hub, reasoning_gym, word_problems, "
+        "program_problems, mbpp, humaneval"
     )
     path: str | None = Field(None, description="file, directory or glob; a local copy for a named source")
     hub_id: str | None = None
@@ -83,6 +85,7 @@ class GradingConfig(Section):
     processes: int = Field(1, ge=1)
     judge: JudgeConfig | None = Field(None, description="let the corrector judge unsure grades; null: off")
     actors: ActorsConfig = ActorsConfig(cpus=0.25)
+    sandbox: SandboxConfig = Field(SandboxConfig(), description="where programs are run (task code)")
 
 
 class CorrectorConfig(Section):

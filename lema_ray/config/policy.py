@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import ConfigDict, Field, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from lema_ray.config.section import Section
 
@@ -32,7 +32,13 @@ class Policy(Section):
     @model_validator(mode="before")
     @classmethod
     def _bare_name(cls, given: Any) -> Any:
-        return {"policy": given} if isinstance(given, str) else given
+        return {"policy": given} if isinstance(given, str | bool) else given
+
+    @field_validator("policy", mode="before")
+    @classmethod
+    def _off_is_a_word(cls, given: Any) -> Any:
+        # YAML reads a bare `off` as false.
+        return "off" if given is False else given
 
 
 class EvaluatedPolicy(Policy):

@@ -17,8 +17,8 @@ from lema_ray.records import Message
 
 MODEL = "rule-based-teacher"
 
-Reply = Callable[[Sequence[Message], bool], str]
-"""A teacher: a chat in, and whether JSON is wanted; the text of the reply out."""
+Reply = Callable[[Sequence[Message], bool, int | None], str]
+"""A teacher: a chat in, whether JSON is wanted, and the seed; the text of the reply out."""
 
 
 class ChatMessage(BaseModel):
@@ -43,6 +43,7 @@ class ChatRequest(BaseModel):
     n: int = Field(1, ge=1, le=64)
     stream: bool = False
     response_format: dict[str, Any] | None = None
+    seed: int | None = None
 
 
 def count_tokens(text: str) -> int:
@@ -58,7 +59,7 @@ def complete(request: ChatRequest, reply: Reply, number: int, as_json: bool = Fa
     """The chat completion object that answers a request, under the model's name that it asked for."""
     messages = [m.to_record() for m in request.messages]
     as_json = as_json or (request.response_format or {}).get("type") == "json_schema"
-    text = reply(messages, as_json)
+    text = reply(messages, as_json, request.seed)
     pieces, limit = _tokens(text), request.max_completion_tokens or request.max_tokens
     finish = "length" if limit and len(pieces) > limit else "stop"
     text = "".join(pieces[:limit]) if finish == "length" else text

@@ -2,7 +2,8 @@
 
 `lema fault-server --port 8123` serves `/v1/models`, `/v1/chat/completions` (whole or streamed), the Batch API, and
 `/stats`, which counts requests by outcome. It is the rule-based teacher, which knows the demo's word problems, or with
-`--solutions FILE` the annotated one, which knows that file's questions. Faults (`faults`), a rate limit, latency and
+`--solutions FILE` the annotated one, which knows that file's questions, or with
+`--programs` the rule-based programmer. Faults (`faults`), a rate limit, latency and
 a key can be switched on, so that what an API does to a pipeline is tested over a real connection. Needs extra `serve`.
 """
 
@@ -20,7 +21,6 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import partial
 from random import Random
 from typing import Any
 
@@ -31,6 +31,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
+from lema_ray.demo import programmer
 from lema_ray.demo.annotated import AnnotatedTeacher
 from lema_ray.demo.batches import Batches
 from lema_ray.demo.completions import MODEL, ChatRequest, Reply, chunks, complete, count_tokens
@@ -45,7 +46,8 @@ from lema_ray.errors import LemaError
 class ServerOptions:
     """How the server behaves. `port` 0 takes a free one; `api_key` None lets everybody in.
 
-    `solutions` is a file of worked solutions for the annotated teacher; without it the rule-based one answers.
+    `solutions` is a file of worked solutions for the annotated teacher; without it the rule-based one answers, or with
+    `programs` the programmer, which does not answer as the teachers do: it is a student.
     """
 
     port: int = 0
@@ -56,6 +58,7 @@ class ServerOptions:
     error_rate: float = 0.0
     seed: int = 0
     solutions: str | None = None
+    programs: bool = False
     requests_per_minute: int | None = None
     tokens_per_minute: int | None = None
     rate_headers: bool = False
@@ -158,10 +161,12 @@ class TeacherServer:
 
 
 def _teacher(options: ServerOptions) -> tuple[str, Reply]:
+    if options.programs:
+        return programmer.MODEL, lambda messages, as_json, seed: programmer.reply(messages, seed)
     if options.solutions is None:
-        return MODEL, partial(reply, error_rate=options.error_rate)
+        return MODEL, lambda messages, as_json, seed: reply(messages, as_json, options.error_rate)
     teacher = AnnotatedTeacher(options.solutions)
-    return teacher.model, teacher.reply
+    return teacher.model, lambda messages, as_json, seed: teacher.reply(messages, as_json)
 
 
 def _server(teacher: TeacherServer, log_level: str) -> uvicorn.Server:
@@ -195,6 +200,7 @@ def read_options(arguments: list[str]) -> ServerOptions:
     parser.add_argument("--retry-after-s", type=float, default=1.0)
     parser.add_argument("--error-rate", type=float, default=0.0, help="share of replies with a wrong number")
     parser.add_argument("--solutions", help="file of worked solutions to correct from, instead of the demo's rules")
+    parser.add_argument("--programs", action="store_true", help="the rule-based programmer, a student that slips")
     parser.add_argument("--requests-per-minute", type=int, help="a limit that is enforced over any 60 s")
     parser.add_argument("--tokens-per-minute", type=int, help="the same for tokens, in and out")
     parser.add_argument("--rate-headers", action="store_true", help="tell clients of it in x-ratelimit headers")

@@ -64,6 +64,29 @@ SOLUTIONS: dict[Task, tuple[tuple[str, str], ...]] = {
             "The answer is $\\boxed{1}$.",
         ),
     ),
+    "code": (
+        (
+            "Write a function `longest_word(text)` that returns the longest word of a text, and of several the first.",
+            "`max` keeps the first of several that are equally long. A text without words has no longest one, so the"
+            " default is an empty text.\n"
+            "```python\n"
+            "def longest_word(text):\n"
+            '    return max(text.split(), key=len, default="")\n'
+            "```",
+        ),
+        (
+            "Write a function `running_total(numbers)` that returns the list of sums of the numbers so far.",
+            "One pass with a sum that grows, which is noted after each number.\n"
+            "```python\n"
+            "def running_total(numbers):\n"
+            "    total, totals = 0, []\n"
+            "    for number in numbers:\n"
+            "        total += number\n"
+            "        totals.append(total)\n"
+            "    return totals\n"
+            "```",
+        ),
+    ),
     "choice": (
         (
             "Where would you most likely keep milk so that it stays fresh?\n"

@@ -2,7 +2,8 @@
 
 `grade` is for one text, `grade_all` for many, `GradingPool` for a stage that holds its processes. Numbers, words, lists
 and plain algebra are compared here, exactly; other mathematics is compared by math-verify and by value in a child
-process that can be killed. Model text is never executed. `mode` names a grader as a paper published it (`published`).
+process that can be killed. Model text is executed for task `code` alone, in a
+sandbox (`programs`). `mode` names a grader as a paper published it (`published`).
 """
 
 from __future__ import annotations

@@ -12,11 +12,13 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 
+from lema_ray.config import SandboxConfig
 from lema_ray.grading.child import Child
 from lema_ray.grading.choices import is_letter, stated_choice
 from lema_ray.grading.clean import clean
 from lema_ray.grading.compare import Comparison, compare_exactly
 from lema_ray.grading.extract import Extracted, extract_answer, mentions, retracts
+from lema_ray.grading.programs import grade_programs
 from lema_ray.grading.published import PUBLISHED
 from lema_ray.grading.refusals import why_not_symbolic
 from lema_ray.records import Grade, GradingMode, Question, Verdict
@@ -28,9 +30,11 @@ class GradingPool:
     """Grades solutions, `processes` slow comparisons at a time, each for at most `timeout_s` seconds.
 
     No process exists before the first comparison that needs one. Any number of threads may call `grade_all`.
+    Programs are run in sandboxes, as many at once, for which `timeout_s` does not count.
     """
 
-    def __init__(self, timeout_s: float = 5.0, processes: int = 1) -> None:
+    def __init__(self, timeout_s: float = 5.0, processes: int = 1, sandbox: SandboxConfig | None = None) -> None:
+        self._sandbox = sandbox or SandboxConfig()
         self._children = [Child(timeout_s) for _ in range(processes)]
         self._idle: queue.LifoQueue[Child] = queue.LifoQueue()  # the last one used is the warm one
         for child in self._children:
@@ -53,7 +57,12 @@ class GradingPool:
         return [child.pid for child in self._children if child.pid is not None]
 
     def grade_all(self, items: Sequence[tuple[str, Question]], mode: GradingMode = "default") -> list[Grade]:
-        """One grade per (solution text, question), in order. A comparison that hangs or crashes is one `unsure`."""
+        """One grade per (solution text, question), in order. A comparison that hangs or crashes is one `unsure`.
+
+        Raises `SandboxUnavailable` for programs on a machine that cannot isolate them.
+        """
+        if any(question.task == "code" for _, question in items):
+            return self._with_programs(items, mode)
         if mode != "default":
             return [PUBLISHED[mode](text, question.reference) for text, question in items]
         found = [extract_answer(text, question.task, question.choices) for text, question in items]
@@ -62,6 +71,12 @@ class GradingPool:
         slow = {pair: None for pair, done in zip(pairs, decided, strict=True) if done is None}
         compared = self._compare_all(list(slow))
         return [_grade(e, done or compared[pair]) for e, done, pair in zip(found, decided, pairs, strict=True)]
+
+    def _with_programs(self, items: Sequence[tuple[str, Question]], mode: GradingMode) -> list[Grade]:
+        programs = [item for item in items if item[1].task == "code"]
+        run = iter(grade_programs(programs, self._sandbox, len(self._children)))
+        others = iter(self.grade_all([item for item in items if item[1].task != "code"], mode))
+        return [next(run) if question.task == "code" else next(others) for _, question in items]
 
     def compare(self, answer: str, reference: str) -> Comparison:
         """One comparison by mathematics, in a process."""

@@ -47,7 +47,7 @@ class Examiner:
     """Holds one engine and the processes that grade its answers."""
 
     def __init__(self, grading: GradingConfig) -> None:
-        self._grading = GradingPool(grading.timeout_s, grading.processes)
+        self._grading = GradingPool(grading.timeout_s, grading.processes, grading.sandbox)
         self._grading.__enter__()
         self._engine: Any = None
 

@@ -197,7 +197,7 @@ class GradePool:
     """Grades every ungraded attempt of its rows; slow comparisons run in processes that can be killed."""
 
     def __init__(self, config: GradingConfig, stage: str, progress: Any) -> None:
-        self._pool = GradingPool(config.timeout_s, config.processes)
+        self._pool = GradingPool(config.timeout_s, config.processes, config.sandbox)
         self._pool.__enter__()
         self._report = (stage, progress)
 

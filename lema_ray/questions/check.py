@@ -51,6 +51,9 @@ def check_source(
             check.dropped[item.reason] += 1
             found(item)
             continue
+        if item.task == "code" and item.solution is None:
+            check.dropped["no_solution_to_run"] += 1
+            continue
         text = item.solution or f"The answer is {item.reference}."
         verdict = grade(text, item.reference, task=item.task, choices=item.choices)
         check.verdicts[verdict.verdict] += 1

@@ -11,6 +11,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from lema_ray.questions.errors import QuestionError
+from lema_ray.questions.programs import program_question
 from lema_ray.questions.readers import Row
 from lema_ray.questions.references import Rule, reference_of, tidy_solution, without_letters
 from lema_ray.records import Dropped, Question, Task, content_id
@@ -27,6 +28,15 @@ USUAL: dict[str, tuple[str, ...]] = {
     "id": (),
 }
 """Columns that are looked for, in order. `a.b` is b inside a; `a+b` are sentences to be joined."""
+
+USUAL_PROGRAMS: dict[str, tuple[str, ...]] = {
+    **USUAL,
+    "question": ("text", "prompt", "question", "problem"),
+    "reference": ("test_list", "tests", "test", "reference"),
+    "solution": ("code", "canonical_solution", "solution"),
+    "called": ("entry_point",),
+}
+"""The same for programs (task `code`), as MBPP and HumanEval name them; `called` is the function's name."""
 
 _MISSING = object()
 
@@ -108,6 +118,8 @@ class FieldMap:
         return value
 
     def _question(self, row: Row) -> Question:
+        if self._task == "code":
+            return self._program(row)
         text, choices = self.identity(row)
         solution = self.find(row, "solution")
         raw = self._raw_reference(row, solution)
@@ -127,6 +139,19 @@ class FieldMap:
             choices=choices,
             type=self.find(row, "type"),
         )
+
+    def _program(self, row: Row) -> Question:
+        tests = self._value(row, "reference")
+        if tests is _MISSING or not tests:
+            self.required(row, "reference", "no_reference")
+        asked, written = self.required(row, "question", "no_text"), self._value(row, "solution")
+        solution = written if isinstance(written, str) and written.strip() else None  # its first line may be indented
+        text, reference, solution = program_question(asked, tests, solution, self.find(row, "called"))
+        if reference is None:
+            raise BadRow("no_tests", f"no assert that calls a function in {str(tests)[:80]!r}")
+        source = self._source or PurePosixPath(row.where.rpartition(":")[0]).name
+        level, kind = self.find(row, "level"), self.find(row, "type")
+        return Question(question_id(text, None), text, reference, source, "code", solution, level, type=kind)
 
     def _raw_reference(self, row: Row, solution: str | None) -> str:
         """The text that holds the reference: its own column or, as MATH is published, the end of the solution."""

@@ -1,4 +1,4 @@
-"""Questions made by rule, for `read`: reasoning-gym's tasks and the demo's own word problems."""
+"""Questions made by rule, for `read`: reasoning-gym's tasks, and the demo's own word and programming problems."""
 
 from __future__ import annotations
 
@@ -34,12 +34,19 @@ def reasoning_gym_rows(count: int, seed: int, options: dict[str, Any]) -> Iterat
         yield Row(f"reasoning_gym/{name}:{number + 1}", rows[number])
 
 
-def word_problems(count: int, seed: int, options: dict[str, Any]) -> Iterator[tuple[str, Question]]:
-    """`count` word problems of the demo, with where they come from. Raises `QuestionError` for unknown options."""
-    from lema_ray.demo.word_problems import generate
+def made_by_rule(name: str, count: int, seed: int, options: dict[str, Any]) -> Iterator[tuple[str, Question]]:
+    """`count` problems of the demo, `word_problems` or `program_problems`, with where they come from.
+
+    Raises `QuestionError` for unknown options.
+    """
+    from lema_ray.demo import program_problems, word_problems
 
     try:
-        for number, problem in enumerate(generate(count, seed, **options), 1):
-            yield f"word_problems:{number}", problem.question
+        if name == "program_problems":
+            questions = program_problems.generate(count, seed, **options)
+        else:
+            questions = (problem.question for problem in word_problems.generate(count, seed, **options))
+        for number, question in enumerate(questions, 1):
+            yield f"{name}:{number}", question
     except (TypeError, ValueError) as error:
-        raise QuestionError(f"source word_problems: {error}") from None
+        raise QuestionError(f"source {name}: {error}") from None

@@ -8,9 +8,9 @@ from typing import Any
 
 from lema_ray.config import SourceConfig
 from lema_ray.questions.errors import QuestionError
-from lema_ray.questions.fields import USUAL, FieldMap
+from lema_ray.questions.fields import USUAL, USUAL_PROGRAMS, FieldMap
 from lema_ray.questions.files import find_files
-from lema_ray.questions.procedural import reasoning_gym_rows, word_problems
+from lema_ray.questions.procedural import made_by_rule, reasoning_gym_rows
 from lema_ray.questions.readers import Row, read_rows
 from lema_ray.questions.sources import NAMED, NamedSource
 from lema_ray.records import Dropped, Question
@@ -18,7 +18,7 @@ from lema_ray.records import Dropped, Question
 Found = tuple[str, Question | Dropped]
 """Where it was found (file:line) and the question there, or why there is none."""
 
-UNNAMED = ("files", "hub", "reasoning_gym", "word_problems")
+UNNAMED = ("files", "hub", "reasoning_gym", "word_problems", "program_problems")
 PATIENCE = 1000
 
 
@@ -28,8 +28,8 @@ def read_questions(source: SourceConfig, seed: int = 0) -> Iterator[Found]:
     `seed` is added to the source's own and matters to generators only. Raises `QuestionError` when the source is not
     there, is malformed or empty, or when nothing of its first `PATIENCE` rows is usable.
     """
-    if source.source == "word_problems":
-        found: Iterator[Found] = word_problems(source.count, source.seed + seed, source.options)
+    if source.source in ("word_problems", "program_problems"):
+        found: Iterator[Found] = made_by_rule(source.source, source.count, source.seed + seed, source.options)
         fields = None
     else:
         fields = _field_map(source)
@@ -73,10 +73,11 @@ def _field_map(source: SourceConfig) -> FieldMap:
     named = _named(source)
     if named is None:
         label = {"hub": source.hub_id, "reasoning_gym": f"reasoning_gym/{source.options.get('dataset')}"}
-        return FieldMap(source.fields, answer=source.answer, task=source.task, source=label.get(source.source))
+        usual = USUAL_PROGRAMS if source.task == "code" else USUAL
+        return FieldMap(source.fields, usual, answer=source.answer, task=source.task, source=label.get(source.source))
     return FieldMap(
         source.fields,
-        {**USUAL, **named.fields},
+        {**(USUAL_PROGRAMS if (source.task or named.task) == "code" else USUAL), **named.fields},
         answer=named.answer if source.answer == "auto" else source.answer,
         task=source.task or named.task,
         source=source.source,

@@ -125,6 +125,8 @@ NAMED: dict[str, NamedSource] = {
         answer="plain",
         task="math",
     ),
+    "mbpp": NamedSource("google-research-datasets/mbpp", "full", task="code"),
+    "humaneval": NamedSource("openai/openai_humaneval", only_split="test", task="code"),
     "deepmind_math": NamedSource(
         "deepmind/math_dataset",
         fields={"type": ("category", "module", "type")},

@@ -18,6 +18,7 @@ from lema_ray.recipes.recipe import AsksStudent, Outcome, Recipe
 from lema_ray.recipes.rise import Rise
 from lema_ray.recipes.s3c import S3c
 from lema_ray.recipes.score import Score
+from lema_ray.recipes.solver_verifier import SolverVerifier
 
 __all__ = ["RECIPES", "AsksStudent", "Outcome", "Recipe", "open_recipe"]
 
@@ -28,6 +29,7 @@ RECIPES: dict[str, Callable[[RecipeConfig], Recipe]] = {
     "s3c": S3c,
     "critique": CritiqueRecipe,
     "score": Score,
+    "solver_verifier": SolverVerifier,
 }
 
 

@@ -18,6 +18,9 @@ STAGE_ROLES = {
     "branches": "student",
     "rollouts": "student",
     "resampling": "student",
+    "tests": "student",
+    "programs": "student",
+    "agreement": "student",
     "edits": "editor",
 }
 """Who made what was dropped; the corrector, unless it says otherwise here."""

@@ -6,7 +6,9 @@ import re
 from collections.abc import Sequence
 from random import Random
 
+from lema_ray.demo import programmer
 from lema_ray.demo.grammar import Calculation, Story, read_story
+from lema_ray.demo.program_problems import read_problem
 from lema_ray.demo.rules import reply
 from lema_ray.records import Completion, Message, Sampling
 
@@ -33,7 +35,7 @@ class SlippingStudent:
         story = read_story(asked.splitlines()[0])
         begun = messages[-1].content if messages[-1].role == "assistant" else ""
         if story is None:
-            return reply(messages)
+            return programmer.reply(messages, rng.getrandbits(32)) if read_problem(asked) else reply(messages)
         return "\n".join(going_on(story, begun.splitlines(), rng, self.slips))
 
 
