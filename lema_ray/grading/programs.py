@@ -76,8 +76,9 @@ def _tested(ran: Ran, tests: Sequence[ProgramTest]) -> Tested:
     else:
         ending = ran.ending
     instead = [None if ok else text[:200] for ok, text in zip(held, said, strict=True)] + [ending] * missing
-    surely = not missing or ran.ending not in ("stalled", "not_started")
-    return Tested((*held, *[False] * missing), tuple(instead), ending if missing else _first_kind(ran, held), surely)
+    surely = not all(held) or not missing or ran.ending not in ("stalled", "not_started")
+    reason = ending if missing and all(held) else _first_kind(ran, held)
+    return Tested((*held, *[False] * missing), tuple(instead), reason, surely)
 
 
 def _first_kind(ran: Ran, held: Sequence[bool]) -> str:
