@@ -13,7 +13,7 @@ from lema_ray.config import JudgeConfig
 from lema_ray.engines import Generate
 from lema_ray.grading.votes import contradicting_majority
 from lema_ray.judge import judge_question
-from lema_ray.recipes import Recipe
+from lema_ray.recipes import Recipe, takes
 from lema_ray.records import Dropped, GradedQuestion
 
 
@@ -38,7 +38,13 @@ async def correct_question(
         doubt = None if correct_doubtful else _doubtful_reference(graded)
     if doubt is not None:
         return replace(graded, drops=(*graded.drops, doubt))
-    outcomes = await asyncio.gather(*(recipe.correct(graded, corrector, student) for recipe in recipes))
+    task = graded.question.task
+    fitting = [recipe for recipe in recipes if takes(recipe, task)]
+    if len(fitting) < len(recipes):
+        others = ", ".join(recipe.name for recipe in recipes if recipe not in fitting)
+        drop = Dropped("corrections", graded.question.id, "other_task", f"recipe {others} is not for task {task}")
+        graded = replace(graded, drops=(*graded.drops, drop))
+    outcomes = await asyncio.gather(*(recipe.correct(graded, corrector, student) for recipe in fitting))
     return replace(
         graded,
         attempts=graded.attempts + tuple(a for outcome in outcomes for a in outcome.attempts),

@@ -46,11 +46,16 @@ def program_of(text: str) -> tuple[str, str] | None:
     if blocks:
         return blocks[-1].strip("\n"), "fenced_block"
     start = _START.search(text)
-    if parses(text):
+    if parses(text) and not any(_is_a_word(node) for node in ast.parse(text).body):
         return text.strip(), "whole_text"
     if start is None:
         return None
     return text[start.start() :].strip(), "whole_text"
+
+
+def _is_a_word(node: ast.stmt) -> bool:
+    """A line such as "Sure", which Python takes for a name."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Name)
 
 
 def parses(program: str) -> bool:
@@ -64,10 +69,11 @@ def parses(program: str) -> bool:
 
 def run_tests(program: str, tests: Sequence[ProgramTest], config: SandboxConfig) -> Tested:
     """Every test against one program, in one sandbox. Raises `SandboxUnavailable`."""
-    return _tested(run_program(program, [test.call for test in tests], config), tests)
+    return outcome_of(run_program(program, [test.call for test in tests], config), tests)
 
 
-def _tested(ran: Ran, tests: Sequence[ProgramTest]) -> Tested:
+def outcome_of(ran: Ran, tests: Sequence[ProgramTest]) -> Tested:
+    """What one run of a program says of each test."""
     held = [test.holds(result) for test, result in zip(tests, ran.results, strict=False)]
     said = [result.text if result.kind != "timeout" else "timeout" for result in ran.results]
     missing = len(tests) - len(held)
@@ -76,8 +82,9 @@ def _tested(ran: Ran, tests: Sequence[ProgramTest]) -> Tested:
     else:
         ending = ran.ending
     instead = [None if ok else text[:200] for ok, text in zip(held, said, strict=True)] + [ending] * missing
-    surely = not missing or ran.ending not in ("stalled", "not_started")
-    return Tested((*held, *[False] * missing), tuple(instead), ending if missing else _first_kind(ran, held), surely)
+    surely = not all(held) or not missing or ran.ending not in ("stalled", "not_started")
+    reason = ending if missing and all(held) else _first_kind(ran, held)
+    return Tested((*held, *[False] * missing), tuple(instead), reason, surely)
 
 
 def _first_kind(ran: Ran, held: Sequence[bool]) -> str:
@@ -99,12 +106,12 @@ def grade_program(item: tuple[str, Question], config: SandboxConfig) -> Grade:
     program, where = found
     if not parses(program):
         return Grade("wrong", None, (where, "syntax_error"), "the program is not Python that defines anything")
-    tested = run_tests(program, tests, config)
-    if all(tested.held):
+    done = run_tests(program, tests, config)
+    if all(done.held):
         return Grade("right", None, (where, "tests_passed"))
-    at = tested.held.index(False)
-    reason = f"test {at + 1} of {len(tests)}, {tests[at]}: {tested.instead[at]}"
-    return Grade("wrong" if tested.surely else "unsure", None, (where, tested.reason), reason)
+    at = done.held.index(False)
+    reason = f"test {at + 1} of {len(tests)}, {tests[at]}: {done.instead[at]}"
+    return Grade("wrong" if done.surely else "unsure", None, (where, done.reason), reason)
 
 
 def grade_programs(items: Sequence[tuple[str, Question]], config: SandboxConfig, at_once: int) -> list[Grade]:

@@ -14,13 +14,13 @@ from lema_ray.recipes.critique import CritiqueRecipe
 from lema_ray.recipes.lema import Lema
 from lema_ray.recipes.lemma import Lemma
 from lema_ray.recipes.plugins import open_plugin, registered
-from lema_ray.recipes.recipe import AsksStudent, Outcome, Recipe
+from lema_ray.recipes.recipe import AsksStudent, Outcome, Recipe, takes
 from lema_ray.recipes.rise import Rise
 from lema_ray.recipes.s3c import S3c
 from lema_ray.recipes.score import Score
 from lema_ray.recipes.solver_verifier import SolverVerifier
 
-__all__ = ["RECIPES", "AsksStudent", "Outcome", "Recipe", "open_recipe"]
+__all__ = ["RECIPES", "AsksStudent", "Outcome", "Recipe", "open_recipe", "takes"]
 
 RECIPES: dict[str, Callable[[RecipeConfig], Recipe]] = {
     "lema": Lema,

@@ -19,6 +19,7 @@ from lema_ray.records import (
     Judgement,
     Message,
     Question,
+    Task,
     TrainingExample,
 )
 
@@ -121,6 +122,11 @@ class Recipe(Protocol):
     def most_requests(self, samples: int) -> int:
         """At most so many requests to the corrector for one question with `samples` attempts."""
         ...
+
+
+def takes(recipe: Recipe, task: Task) -> bool:
+    """Whether a recipe is for questions of a task: its `tasks`, without which it is for all but programs."""
+    return task in getattr(recipe, "tasks", ("arithmetic", "math", "choice"))
 
 
 @runtime_checkable

@@ -14,6 +14,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, partial
+from typing import ClassVar
 
 from lema_ray.config import ConfigError, RecipeConfig
 from lema_ray.engines import Generate
@@ -35,6 +36,7 @@ from lema_ray.records import (
     Message,
     Question,
     Span,
+    Task,
     TrainingExample,
 )
 
@@ -47,6 +49,7 @@ class SolverVerifier:
 
     config: RecipeConfig
     name: str = "solver_verifier"
+    tasks: ClassVar[tuple[Task, ...]] = ("code",)
 
     def __post_init__(self) -> None:
         if unknown := set(self.options.parts) - set(PARTS):
@@ -76,10 +79,6 @@ class SolverVerifier:
     async def correct(self, graded: GradedQuestion, corrector: Generate, student: Generate | None) -> Outcome:
         """What the student's own solutions and tests of one question agree on, and what contradicts that."""
         question = graded.question
-        if question.task != "code":
-            return Outcome(
-                drops=(Dropped("programs", question.id, "no_program_wanted", f"its task is {question.task}"),)
-            )
         programs, drops = programs_in([g.attempt for g in graded.finished])
         if len(programs) < 2 or not self.config.corrections_per_question:
             return Outcome(drops=tuple(drops))  # one solution has nothing to agree with

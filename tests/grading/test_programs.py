@@ -9,9 +9,9 @@ import pytest
 from lema_ray.config import SandboxConfig
 from lema_ray.grading import GradingPool, grade
 from lema_ray.grading.program_tests import ProgramTest, read_tests, reference_tests, write_reference
-from lema_ray.grading.programs import parses, program_of
+from lema_ray.grading.programs import outcome_of, parses, program_of
 from lema_ray.records import Question
-from lema_ray.sandbox import Result, SandboxUnavailable, check_sandbox
+from lema_ray.sandbox import Ran, Result, SandboxUnavailable, check_sandbox
 
 REFERENCE = json.dumps(["assert f(1) == 2", "assert f(-1) == 0"])
 
@@ -32,6 +32,8 @@ def isolated() -> None:
         ("```python\ndef f(): pass", "def f(): pass"),
         ("Sure.\nimport math\ndef f(): pass", "import math\ndef f(): pass"),
         ("~~~\nclass A: pass\n~~~", "class A: pass"),
+        ("Again\ndef f(): pass", "def f(): pass"),
+        ("x = 1\ndef f(): return x", "x = 1\ndef f(): return x"),
         ("There is no way.", None),
         ("", None),
     ],
@@ -103,15 +105,22 @@ def test_grades_say_what_happened(isolated: None) -> None:
         "I would rather not.": ("wrong", "no_program"),
         "def g(x): return x + 1": ("wrong", "NameError"),
     }
-    with GradingPool(processes=2, sandbox=SandboxConfig(call_s=0.3, wall_s=60)) as pool:
+    with GradingPool(processes=2, sandbox=SandboxConfig(call_s=0.5, wall_s=60)) as pool:
         grades = pool.grade_all([(text, Question("q", "?", REFERENCE, "s", "code")) for text in programs])
     assert [(g.verdict, g.rules[-1]) for g in grades] == list(programs.values())
+    sleeps = "import time\ndef f(x): return time.sleep(99)"
     with GradingPool(sandbox=SandboxConfig(wall_s=2)) as pool:  # no CPU used, but no time left: perhaps our fault
-        (late,) = pool.grade_all(
-            [("def f(x):\n import time\n time.sleep(99)", Question("q", "?", REFERENCE, "s", "code"))]
-        )
+        (late,) = pool.grade_all([(sleeps, Question("q", "?", REFERENCE, "s", "code"))])
     assert late.verdict == "unsure"
     assert grades[1].reason == "test 2 of 2, assert f(-1) == 0: -2"
+
+
+def test_a_test_that_failed_decides_however_the_rest_ended() -> None:
+    tests, loaded = reference_tests(REFERENCE), Result("value", "None")
+    failed = outcome_of(Ran("stalled", loaded, (Result("value", "7"),)), tests)
+    assert failed.surely and failed.reason == "test_failed" and failed.instead == ("7", "stalled")
+    held = outcome_of(Ran("stalled", loaded, (Result("value", "2"),)), tests)
+    assert not held.surely and held.reason == "stalled" and held.held == (True, False)
 
 
 EQUALS = """

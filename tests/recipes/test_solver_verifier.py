@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from lema_ray.config import RecipeConfig, SandboxConfig
+from lema_ray.corrections import correct_question
 from lema_ray.grading.program_tests import read_tests
 from lema_ray.recipes import Outcome, open_recipe
 from lema_ray.recipes.collusion import count_collusion
@@ -25,13 +26,13 @@ from lema_ray.sandbox import SandboxUnavailable, check_sandbox
 
 DOUBLE, SQUARE, ENDLESS = "def f(x): return 2 * x", "def f(x): return x * x", "def f(x):\n while True: pass"
 QUESTION = Question("q", "Double it.", '["assert f(3) == 6"]', "s", "code", solution=DOUBLE)
-OPTIONS = {"replies": 2, "sandbox": {"call_s": 0.2}}
+OPTIONS = {"replies": 2, "sandbox": {"call_s": 0.5}}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def isolated() -> None:
     try:
-        check_sandbox(SandboxConfig(call_s=0.2))
+        check_sandbox(SandboxConfig(call_s=0.5))
     except SandboxUnavailable as error:
         pytest.skip(f"this machine permits no isolation: {error}")
 
@@ -117,9 +118,16 @@ async def test_solutions_that_all_agree_teach_no_tests_and_no_pairs() -> None:
     assert only.fields["tests"] == "" and len(recipe.to_examples(graded, only)) == 1
 
 
-async def test_questions_without_programs_are_told() -> None:
-    outcome = await solve(GradedQuestion(Question("q", "1 + 1?", "2", "s")), "assert f(3) == 6")
-    assert reasons(outcome) == ["programs no_program_wanted"]
+async def test_recipes_are_not_given_questions_of_another_kind() -> None:
+    async def nobody(messages: Sequence[Message], sampling: Sampling) -> Completion:
+        raise AssertionError("nobody is to be asked")
+
+    recipes = [open_recipe(RecipeConfig(name=name)) for name in ("solver_verifier", "lema")]
+    program, total = question((SQUARE, "wrong")), GradedQuestion(Question("q", "1 + 1?", "2", "s"))
+    for graded, other in ((program, "lema is not for task code"), (total, "solver_verifier is not for task arithm")):
+        done = await correct_question(graded, nobody, recipes=recipes, student=nobody)
+        (drop,) = done.drops
+        assert drop.reason == "other_task" and other in drop.detail
 
 
 def test_reading_stops_where_a_reply_has_no_end() -> None:

@@ -14,7 +14,7 @@ from lema_ray.config import SandboxConfig
 from lema_ray.sandbox import Ran, SandboxUnavailable, check_sandbox, run_program
 from lema_ray.sandbox.command import environment, sandboxed
 
-STRICT = SandboxConfig(call_s=0.3, wall_s=30, memory_mb=256, processes=4, disk_mb=4, output_kb=64)
+STRICT = SandboxConfig(call_s=1.0, wall_s=30, memory_mb=256, processes=4, disk_mb=4, output_kb=64)
 
 
 @pytest.fixture(scope="module", autouse=True)
