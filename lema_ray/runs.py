@@ -87,7 +87,7 @@ class RunFolder:
     def writing(self, *parts: str) -> Iterator[pa.NativeFile]:
         """A stream into a file that readers see whole or not at all: it takes its name when the body succeeds."""
         filesystem, path = self._filesystem[0], self._inner(*parts)
-        if self.in_bucket:
+        if not isinstance(filesystem, fs.LocalFileSystem):
             with _uploaded(filesystem, path) as stream:
                 yield stream
             return

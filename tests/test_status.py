@@ -41,7 +41,7 @@ def test_a_run_at_every_point(run: RunFolder) -> None:
     assert "paid       3 answers, 45 tokens, 0.7500 of 5" in text(run)
     for stage in ("collect", "build"):
         run.record_stage(stage, 2.0, {})
-    write_note(run, "lema", {"step": 10, "steps": 40, "loss": 0.5, "seconds": 20.0})
+    write_note(run, "lema", {"step": 10, "steps": 40, "loss": 0.5, "seconds_left": 60.0})
     assert "train      training lema  10/40 steps  loss 0.500  60 s left" in text(run)
     for stage in ("train", "evaluate"):
         run.record_stage(stage, 2.0, {})
