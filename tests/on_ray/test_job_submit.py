@@ -24,7 +24,7 @@ from test_paid_resume import sent
 from lema_ray.demo.server import ServerOptions, running
 from lema_ray.records import GradedQuestion
 from lema_ray.runs import RunFolder
-from lema_ray.spending.paid import PART_SECONDS, read_paid
+from lema_ray.spending.paid import read_paid
 
 REPOSITORY = Path(__file__).parents[2]
 IN_FLIGHT = 4
@@ -47,6 +47,10 @@ def cluster() -> Iterator[OwnCluster]:
 
 @pytest.fixture
 def in_bucket(cluster: OwnCluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    use_bucket(cluster, monkeypatch)
+
+
+def use_bucket(cluster: OwnCluster, monkeypatch: pytest.MonkeyPatch) -> None:
     """This process finds the cluster's bucket too."""
     for name, value in cluster.environment.items():
         if name.startswith("AWS_"):
@@ -96,6 +100,8 @@ class Killed:
     """What became of a collect whose driver was killed, as its command lines and the endpoint saw it."""
 
     run: RunFolder
+    asked_before: int
+    kept_before: int
     asked: int
     first: tuple[int, str]
     again: tuple[int, str]
@@ -108,7 +114,9 @@ class Killed:
 def killed(cluster: OwnCluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Killed]:
     """Collect into a bucket, against an endpoint that takes half a second, with a kill after a quarter."""
     folder = tmp_path_factory.mktemp("killed")
-    with running(ServerOptions(latency_s=LATENCY_S, api_key=KEY)) as url:
+    run = RunFolder(f"{BUCKET_URI}/killed")
+    with running(ServerOptions(latency_s=LATENCY_S, api_key=KEY)) as url, pytest.MonkeyPatch.context() as patch:
+        use_bucket(cluster, patch)
         prices = {"input_per_million": 2.5, "output_per_million": 10.0}
         engine = {"type": "openai", "model": "rule-based-teacher", "base_url": url, "prices": prices}
         config = write_config(
@@ -121,9 +129,10 @@ def killed(cluster: OwnCluster, tmp_path_factory: pytest.TempPathFactory) -> Ite
             budget={"money": 50},
         )
         first = submit(cluster, config, "--stage", "collect", OPENAI_API_KEY="sk-of-the-submitter")
-        wait_for(lambda: sent(url) >= QUESTIONS // 4, first)
+        wait_for(lambda: sent(url) >= QUESTIONS // 4 and bool(run.files("paid")), first)
         drivers(cluster)[0].kill()
         ends = [ended(first), ended(submit(cluster, config, "--stage", "collect"))]
+        before = sent(url), len({paid.row for paid in read_paid(run)})
         resuming = submit(cluster, config, "--stage", "collect", "--resume")
         with watching(cluster, folder) as address:
             ends.append(ended(resuming))
@@ -131,7 +140,7 @@ def killed(cluster: OwnCluster, tmp_path_factory: pytest.TempPathFactory) -> Ite
                 {e: query(address, f"max_over_time(({e})[10m:1s])") for e in expressions().values()} if address else {}
             )
         ends.append(ended(submit(cluster, config, "--stage", "collect", "--resume")))
-        yield Killed(RunFolder(f"{BUCKET_URI}/killed"), sent(url), *ends, seen)
+        yield Killed(run, *before, sent(url), *ends, seen)
 
 
 @contextmanager
@@ -156,12 +165,9 @@ def test_a_killed_job_goes_on_where_it_was(killed: Killed, in_bucket: None) -> N
     assert all(len(r.corrections) + len(r.drops) > 0 for r in rows)
 
 
-def test_what_was_paid_is_asked_again_only_as_far_as_a_bucket_can_lose_it(killed: Killed, in_bucket: None) -> None:
-    kept = {paid.key for paid in read_paid(killed.run)}
-    assert len(kept) == QUESTIONS
-    lost = killed.asked - QUESTIONS
-    # In flight, and what waited to become a part: PART_SECONDS, and as long again to write it on a busy machine.
-    assert 0 <= lost <= IN_FLIGHT * (1 + 2 * PART_SECONDS / LATENCY_S), lost
+def test_what_is_in_the_bucket_is_not_asked_again(killed: Killed) -> None:
+    assert 0 < killed.kept_before < QUESTIONS, "the kill came in the middle"
+    assert QUESTIONS <= killed.asked <= killed.asked_before + QUESTIONS - killed.kept_before
 
 
 def test_keys_are_the_clusters_and_in_no_record_of_a_job(killed: Killed, cluster: OwnCluster) -> None:
@@ -177,8 +183,8 @@ def test_prometheus_sees_the_run(killed: Killed) -> None:
     if not killed.metrics:
         pytest.skip("no prometheus here (Debian package `prometheus`)")
     silent = {e for e, series in killed.metrics.items() if not series}
-    # No training here, no stall, perhaps no drop; what an actor has at hand it tells every ten seconds.
-    assert not {e for e in silent if not re.search("training|stalled|drops|queue", e)}, silent
+    # No training here, no stall, perhaps no drop; a rate takes two readings of a counter, and this run is short.
+    assert not {e for e in silent if not re.search(r"training|stalled|drops|queue|rate\(", e)}, silent
     value = {e: [float(s["value"][1]) for s in series] for e, series in killed.metrics.items()}
     assert max(value["max(ray_lema_budget_money)"]) == 50
     assert max(value["max(ray_lema_budget_spent_money)"]) > 0
