@@ -10,12 +10,15 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray.util.metrics import Counter, Gauge
 
 from lema_ray.spending.limiter import Limiter
 from lema_ray.training.note import MEASURED
+
+if TYPE_CHECKING:
+    from lema_ray.on_ray.progress import Counted
 
 COUNTERS = {
     "lema_rows_total": ("questions that a stage has finished", ("run", "stage")),
@@ -68,10 +71,10 @@ def put(name: str, value: float, **tags: str) -> None:
     _gauge(name).set(value, tags)
 
 
-def count_stage(run: str, stage: str, counted: Any, reasons: Mapping[str, int]) -> None:
-    """What a stage did to some rows (a `Counted`), and what it dropped by reason."""
+def count_stage(run: str, stage: str, counted: Counted, reasons: Mapping[str, int]) -> None:
+    """What a stage did to some rows, and what it dropped by reason."""
     add("lema_rows_total", counted.rows, run=run, stage=stage)
-    add("lema_attempts_total", counted.attempts + counted.injected, run=run, stage=stage)
+    add("lema_attempts_total", counted.attempts + counted.made_wrong, run=run, stage=stage)
     for verdict in VERDICTS:
         add("lema_verdicts_total", getattr(counted, verdict), run=run, verdict=verdict)
     add("lema_corrections_total", counted.corrections, run=run)

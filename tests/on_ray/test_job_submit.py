@@ -183,8 +183,8 @@ def test_prometheus_sees_the_run(killed: Killed) -> None:
     if not killed.metrics:
         pytest.skip("no prometheus here (Debian package `prometheus`)")
     silent = {e for e, series in killed.metrics.items() if not series}
-    # No training here, no stall, perhaps no drop; a rate takes two readings of a counter, and this run is short.
-    assert not {e for e in silent if not re.search(r"training|stalled|drops|queue|rate\(", e)}, silent
+    # No training here, no stall, perhaps no drop; what an actor has at hand it tells every ten seconds.
+    assert not {e for e in silent if not re.search("training|stalled|drops|queue", e)}, silent
     value = {e: [float(s["value"][1]) for s in series] for e, series in killed.metrics.items()}
     assert max(value["max(ray_lema_budget_money)"]) == 50
     assert max(value["max(ray_lema_budget_spent_money)"]) > 0
