@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from lema_ray.config import BuildConfig, RunConfig
 from lema_ray.examples.contamination import TestQuestions
-from lema_ray.examples.files import open_records
 from lema_ray.examples.sieve import Sieve
 from lema_ray.examples.tally import Tally
 from lema_ray.examples.units import correction_recipes, units_of
+from lema_ray.questions.store import writing_records
 from lema_ray.records import Dropped, GradedQuestion, Question, TrainingExample, content_id
 from lema_ray.runs import RunFolder
 
@@ -39,7 +39,7 @@ def write_candidates(
     """Write `examples/candidates.parquet` and `examples/dropped.parquet`; returns what was seen, kept and dropped."""
     sieve = Sieve(config.build, _test_questions(config.build, run), count_tokens, max_length)
     recipes, tally = correction_recipes(config), Tally()
-    with open_records(run, Candidate, *CANDIDATES) as rows, open_records(run, Dropped, *DROPPED) as drops:
+    with writing_records(run, Candidate, *CANDIDATES) as keep, writing_records(run, Dropped, *DROPPED) as drop:
         for graded in run.read_records(GradedQuestion, "collected", batch_rows=BATCH):
             tally.see(graded)
             dev = in_dev(graded.question.id, config)
@@ -47,9 +47,9 @@ def write_candidates(
                 for row in sieve.judge(graded.question, unit):
                     tally.note(graded.question, unit, row)
                     if row.dropped:
-                        drops.add(row.dropped)
+                        drop(row.dropped)
                     else:
-                        rows.add(Candidate(row.group, dev, row.tokens, row.learned, row.example))
+                        keep(Candidate(row.group, dev, row.tokens, row.learned, row.example))
     return tally
 
 

@@ -22,7 +22,7 @@ from lema_ray.records import GradedQuestion
 from lema_ray.runs import RunFolder
 from lema_ray.spending.paid import read_paid
 
-KILLS = int(os.environ.get("LEMA_KILLS", "2"))
+KILLS = int(os.environ.get("LEMA_KILLS", "4"))
 QUESTIONS = 60 * KILLS
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600 + 120 * KILLS)]
 
