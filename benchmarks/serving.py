@@ -91,7 +91,7 @@ def _start(name: str, command: Sequence[str], **environment: str) -> subprocess.
 def _bare(path: str, port: int) -> list[str]:
     arguments = f"--served-model-name {path} --port {port} --host 127.0.0.1 --dtype float32 --enforce-eager"
     arguments += f" --no-enable-chunked-prefill --max-num-seqs {ENGINE['max_num_seqs']} --enable-prefix-caching"
-    arguments += f" --kv-cache-memory-bytes {int(ENGINE['cpu_kv_cache_gb'] * 2**30)} --distributed-executor-backend uni"
+    arguments += f" --kv-cache-memory-bytes {int(ENGINE['cpu_kv_cache_gb'] * 2**30)}"
     arguments += f" --disable-uvicorn-access-log --api-key {KEY}"
     return [sys.executable, "-m", "vllm.entrypoints.launchers.api_server.entry", "--model", path, *arguments.split()]
 

@@ -133,8 +133,6 @@ class VLLMBackend:
             # The model runs eagerly there; what torch would still compile, at first use, are parts of the sampler, and
             # all requests would wait half a minute for them. The engine's process inherits this.
             os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
-            # A worker process of its own would import everything once more.
-            ours["distributed_executor_backend"] = "uni"
         if self._config.adapters:
             ours |= {"enable_lora": True, "max_lora_rank": max(map(lora_rank, self._config.adapters.values()))}
             ours["lora_modules"] = [LoRAModulePath(name, path) for name, path in self._config.adapters.items()]
