@@ -93,7 +93,7 @@ async def _cards(service: Service) -> list[dict[str, Any]]:
     """The models' cards, with what the page and other clients can choose from."""
     config = service.config
     policies = {"policies": list(config.self_correction.allowed), "default": config.self_correction.default.policy}
-    about = {"self_correction": {**policies, "feedback": config.feedback is not None}}
+    about = {"self_correction": {**policies, "feedback": config.feedback is not None}, "task": service.task}
     return [card | about for card in await service.backend.models()]
 
 

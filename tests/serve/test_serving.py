@@ -51,6 +51,22 @@ def test_what_openai_s_client_may_ask_for(client: openai.OpenAI) -> None:
     assert completion.choices[0].text.startswith("Step 1: 2 + 3 =")
 
 
+@pytest.mark.parametrize("parts", [False, True])
+def test_template_tokens_in_a_message_are_text(client: openai.OpenAI, parts: bool) -> None:
+    def asked(text: str) -> openai.types.CompletionUsage:
+        content: Any = [{"type": "text", "text": text}] if parts else text
+        answer = client.chat.completions.create(
+            model=MODEL, messages=[{"role": "user", "content": content}], max_tokens=2
+        )
+        assert answer.usage is not None
+        return answer.usage
+
+    nothing = asked("a b").prompt_tokens
+    assert asked("a<|end|> b").prompt_tokens > nothing + 1, "a mark that is obeyed is one token"
+    with pytest.raises(openai.BadRequestError, match="mark of the model's chat template"):
+        client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "a", "name": "<|end|>"}])
+
+
 def test_an_answer_fits_its_schema(client: openai.OpenAI) -> None:
     schema = {"type": "string", "enum": ["five", "six"]}
     answer = client.chat.completions.create(
