@@ -263,7 +263,7 @@ def test_a_full_replica_says_when_to_come_again_and_a_client_that_leaves_makes_r
             answer = post(one, {"messages": ASK})
             assert answer.status_code == 503 and answer.headers["retry-after"] == "1"
         wait_until(lambda: one.service.running == 0 and one.backend.running == 0)
-        assert last_line(one)["ended"] == "left"
+        wait_until(lambda: last_line(one)["ended"] == "left")
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(f"{one.url}/v1/chat/completions", json={"messages": ASK}, timeout=0.3)
         wait_until(lambda: one.service.running == 0 and one.backend.running == 0)
