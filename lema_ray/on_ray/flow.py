@@ -17,6 +17,7 @@ from importlib import metadata
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from lema_ray.brief import brief
 from lema_ray.config import ConfigError, OpenAISpec, RunConfig, VLLMSpec, round_configs
 from lema_ray.on_ray.launching import launched_config, open_and_close
 from lema_ray.planning.student import asked_student
@@ -57,7 +58,7 @@ class Flow:
         start = time.monotonic()
         counts = work()
         self.run.record_stage(name, time.monotonic() - start, counts)
-        print(f"{name}: {_brief(counts)} in {time.monotonic() - start:.0f} s", flush=True)
+        print(f"{name}: {brief(name, counts)} in {time.monotonic() - start:.0f} s", flush=True)
         return counts
 
     def _need(self, stage: str, command: str) -> dict[str, Any]:
@@ -254,8 +255,3 @@ def run_all(config: RunConfig, redo_changed: bool = False) -> str:
             print(f"{each.name}: {said[-1]}", flush=True)
             print(f"rounds so far: {write_rounds(config.folder, runs)}", flush=True)
     return said[-1]
-
-
-def _brief(counts: dict[str, Any]) -> str:
-    plain = {k: v for k, v in counts.items() if isinstance(v, int | float) and v and k not in ("seconds",)}
-    return ", ".join(f"{v:,} {k.replace('_', ' ')}" for k, v in plain.items()) or "done"
