@@ -1,4 +1,4 @@
-"""The demo model on Ray Serve, as clients, operators and accidents meet it."""
+"""A small model of word problems on Ray Serve, as clients, operators and accidents meet it."""
 
 from __future__ import annotations
 
@@ -177,7 +177,8 @@ def test_the_model_is_replaced_and_no_request_fails(endpoint: Endpoint) -> None:
 
     changed = endpoint.arguments | {"name": "second"}
     outcomes = Outcomes()
-    with load_for(endpoint.url, endpoint.key, outcomes, clients=4, misbehaving=True) as stop:
+    # With pauses, so that the new version's engine gets enough of two cores to start in less than a minute.
+    with load_for(endpoint.url, endpoint.key, outcomes, clients=4, misbehaving=True, pause_s=0.5) as stop:
         serve.run(build(changed), name="default", route_prefix="/", blocking=False)
         _wait_until(lambda: endpoint.client().models.list().data[0].id == "second", 300)
         stop()
