@@ -18,7 +18,7 @@ from serve.requests import ChatBody
 
 def with_task(config: ServeConfig) -> ServeConfig:
     """The config with `task: auto` looked up."""
-    return config.model_copy(update={"task": _task_of(config.model)}) if config.task == "auto" else config
+    return config.model_copy(update={"task": _task_of(config.model) or "none"}) if config.task == "auto" else config
 
 
 def _task_of(model: str) -> Task | None:

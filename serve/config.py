@@ -79,7 +79,7 @@ class ServeConfig(Section):
     model: str = Field(description="model directory, hub id, built-in name, or a run folder")
     arm: str | None = Field(None, description="of a run folder: which trained model; default: its only one")
     name: str | None = Field(None, description="the model's name in the API; default: the directory's")
-    task: Task | Literal["auto"] | None = Field(
+    task: Task | Literal["auto", "none"] = Field(
         "auto", description="whose instruction is put under questions; auto: that of the run that trained the model"
     )
     adapters: dict[str, str] = Field(default_factory=dict, description="LoRA adapters beside their base, by name")

@@ -46,7 +46,8 @@ class Service:
     @property
     def task(self) -> Task | None:
         """Whose instruction questions get; `auto` was looked up before replicas were started."""
-        return None if self.config.task == "auto" else self.config.task
+        task = self.config.task
+        return None if task == "auto" or task == "none" else task
 
     async def read(self, request: Request) -> tuple[dict[str, Any], int]:
         """The JSON object of a request and its size. Raises `ApiError` 400, 408, 413 or 415."""
