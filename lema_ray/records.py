@@ -243,6 +243,21 @@ class Dropped:
         return cls(stage, id, reason, reply.text, 1, reply.prompt_tokens, reply.completion_tokens, reply.cost)
 
 
+@dataclass(frozen=True, slots=True)
+class RecipeSpend:
+    """What one recipe asked one model for about a question. Made by `corrections`; read by the table of methods.
+
+    It is the ledger's sums seen from the recipe, so it is never added to them.
+    """
+
+    recipe: str
+    by: Literal["corrector", "student"]
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0.0
+
+
 def _finished_by_student(attempt: Attempt) -> bool:
     return attempt.finish_reason != "length" and attempt.origin != "written" and not attempt.by_recipe
 
@@ -252,7 +267,7 @@ class GradedQuestion:
     """A question with all its graded attempts and everything that happened to it: the unit that flows.
 
     One row in, one row out, at every stage of collect. Stages fill in `attempts`, then `judgements`, `analyses`,
-    `corrections` and `drops`.
+    `corrections` and `drops`; `spent` says which recipe asked for how much.
     """
 
     question: Question
@@ -261,6 +276,7 @@ class GradedQuestion:
     drops: tuple[Dropped, ...] = ()
     analyses: tuple[Analysis, ...] = ()
     judgements: tuple[Judgement, ...] = ()
+    spent: tuple[RecipeSpend, ...] = ()
 
     @property
     def right(self) -> tuple[Attempt, ...]:

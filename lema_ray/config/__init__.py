@@ -42,7 +42,7 @@ from lema_ray.config.models import (
 )
 from lema_ray.config.policy import EvaluatedPolicy, Policy, PolicyName
 from lema_ray.config.rounds import round_configs
-from lema_ray.config.run import BudgetConfig, RayConfig, RoundsConfig, RunConfig
+from lema_ray.config.run import BudgetConfig, RayConfig, RoundsConfig, RunConfig, Trained
 from lema_ray.config.sandbox import SandboxConfig
 from lema_ray.config.section import ConfigError, Section
 from lema_ray.config.verifier import VerifierConfig
@@ -87,6 +87,7 @@ __all__ = [
     "SourceConfig",
     "StudentConfig",
     "TrainConfig",
+    "Trained",
     "VLLMSpec",
     "VerifierConfig",
     "load_config",

@@ -143,7 +143,7 @@ class Flow:
         return self._stage("build", work)
 
     def train(self) -> dict[str, Any]:
-        """One fine-tuned model per arm, each proven to load in vLLM and to answer."""
+        """One fine-tuned model per arm and seed, each proven to load in vLLM and to answer."""
         from lema_ray.on_ray.cluster import check_plan, connect, gpus_are_free, train_pools
 
         self._need("build", "lema build")
@@ -155,17 +155,16 @@ class Flow:
             connect(self.config)
             gpus_are_free("train")
             check_plan("train", train_pools(self.config))
-            arms = list(self.config.build.arms)
-            trained = train_arms(self.config, self.run, arms)
+            trained = train_arms(self.config, self.run, list(self.config.build.arms))
             gpus_are_free("the proof that the trained models load")
             with examiners(self.config) as pool:
                 questions = list(islice(self.run.read_records(Question, "questions", "test.parquet"), PROVEN_ON))
-                for arm in arms:
-                    answer, agreed = proven(pool, self.config, self.run.uri("models", arm), questions)
-                    print(f"models/{arm} loads in vLLM and answers: {' '.join(answer.split())[:100]}", flush=True)
+                for name in trained:
+                    answer, agreed = proven(pool, self.config, self.run.uri("models", name), questions)
+                    print(f"models/{name} loads in vLLM and answers: {' '.join(answer.split())[:100]}", flush=True)
                     same = f"{sum(a.tokens for a in agreed)} greedy tokens of {len(agreed)} answers"
-                    print(f"models/{arm} says the same in transformers: {same}", flush=True)
-                    trained[arm]["same_in_transformers"] = sum(a.tokens for a in agreed)
+                    print(f"models/{name} says the same in transformers: {same}", flush=True)
+                    trained[name]["same_in_transformers"] = sum(a.tokens for a in agreed)
             return {"arms": trained}
 
         return self._stage("train", work)
@@ -184,14 +183,14 @@ class Flow:
         self._need(*(("train", "lema train") if self.config.evaluate.trained else ("questions", "lema collect")))
 
         def work() -> dict[str, Any]:
-            from lema_ray.evaluation.scores import score_run
+            from lema_ray.evaluation.scores import read_model_scores, score_run
             from lema_ray.on_ray.evaluate import engine_spec, examine_model, examiners
 
             connect(self.config)
             gpus_are_free("evaluate")
             models = dict(self.config.evaluate.models)
             if self.config.evaluate.trained:
-                ours = {"base": self.base} | {arm: self.run.uri("models", arm) for arm in self.config.build.arms}
+                ours = {"base": self.base} | {name: self.run.uri("models", name) for name in self.config.trained}
                 models = {name: engine_spec(self.config, model) for name, model in ours.items()} | models
             took = {}
             with examiners(self.config) as pool:
@@ -199,8 +198,9 @@ class Flow:
                     for sampling, seconds in examine_model(pool, self.config, self.run, name, spec).items():
                         took[name, sampling] = seconds
             samplings, modes = [s.name for s in self.config.evaluate.sampling], self.config.evaluate.also_graded_by
-            scores, _ = score_run(self.run, list(models), samplings, took, modes)
-            self._score_cards(scores)
+            arms = {name: made.arm for name, made in self.config.trained.items()}
+            scores, _ = score_run(self.run, list(models), samplings, took, modes, arms)
+            self._score_cards(read_model_scores(self.run))
             return {"pass_at_1": {f"{s.model} {s.sampling}": round(s.pass_at_1, 4) for s in scores}}
 
         return self._stage("evaluate", work)
@@ -209,13 +209,13 @@ class Flow:
         """Write each trained model's scores into its model card."""
         from lema_ray.training.model_card import with_scores
 
-        for arm in self.config.build.arms:
+        for name in self.config.trained:
             rows = [
-                (s.sampling, f"{s.pass_at_1:.1%}", f"{s.low:.1%} to {s.high:.1%}") for s in scores if s.model == arm
+                (s.sampling, f"{s.pass_at_1:.1%}", f"{s.low:.1%} to {s.high:.1%}") for s in scores if s.model == name
             ]
-            if rows and self.run.exists("models", arm, "README.md"):
-                card = with_scores(self.run.read_text("models", arm, "README.md"), rows)
-                self.run.write_text(card, "models", arm, "README.md")
+            if rows and self.run.exists("models", name, "README.md"):
+                card = with_scores(self.run.read_text("models", name, "README.md"), rows)
+                self.run.write_text(card, "models", name, "README.md")
 
     def report(self) -> str:
         """The page, unless there is one of these very stages; returns where it is. `lema report` makes it anew."""
