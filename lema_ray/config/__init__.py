@@ -45,6 +45,7 @@ from lema_ray.config.rounds import round_configs
 from lema_ray.config.run import BudgetConfig, RayConfig, RoundsConfig, RunConfig, Trained
 from lema_ray.config.sandbox import SandboxConfig
 from lema_ray.config.section import ConfigError, Section
+from lema_ray.config.variants import VariantsConfig
 from lema_ray.config.verifier import VerifierConfig
 
 __all__ = [
@@ -89,6 +90,7 @@ __all__ = [
     "TrainConfig",
     "Trained",
     "VLLMSpec",
+    "VariantsConfig",
     "VerifierConfig",
     "load_config",
     "parse_config",

@@ -16,6 +16,7 @@ from lema_ray.config.collect import (
 )
 from lema_ray.config.models import BuildConfig, EvaluateConfig, TrainConfig
 from lema_ray.config.section import Section
+from lema_ray.config.variants import VariantsConfig
 from lema_ray.config.verifier import VerifierConfig
 
 
@@ -74,6 +75,7 @@ class RunConfig(Section):
         (), description="further methods on the same attempts; arms take their corrections by `recipe: <name>`"
     )
     build: BuildConfig = BuildConfig()
+    variants: VariantsConfig | None = None
     train: TrainConfig = TrainConfig()
     verifier: VerifierConfig = VerifierConfig()
     evaluate: EvaluateConfig = EvaluateConfig()

@@ -48,7 +48,8 @@ class Flow:
         if not self.run.exists("manifest.json"):
             self.run.write_json({"versions": versions(), "seed": config.seed, "stages": {}}, "manifest.json")
 
-    def _stage(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def stage(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Do a stage unless it is done, and note what it came to."""
         done = self.run.stage(name)
         if done is not None:
             print(f"{name}: done already ({done['seconds']} s), in {self.run.root}", flush=True)
@@ -92,8 +93,8 @@ class Flow:
         from lema_ray.questions import prepare_attempts, prepare_questions
 
         if self.config.import_attempts:
-            return self._stage("questions", lambda: asdict(prepare_attempts(self.config, self.run)))
-        return self._stage(
+            return self.stage("questions", lambda: asdict(prepare_attempts(self.config, self.run)))
+        return self.stage(
             "questions", lambda: asdict(prepare_questions(self.config.questions, self.run, self.config.seed))
         )
 
@@ -116,7 +117,7 @@ class Flow:
         if self.run.stage("collect") is None:
             self.check_engines()
             connect(self.config)
-        return self._stage("collect", lambda: self._collect(questions["train"]["questions"]))
+        return self.stage("collect", lambda: self._collect(questions["train"]["questions"]))
 
     def _collect(self, rows: int) -> dict[str, Any]:
         from lema_ray.on_ray.collect import collect
@@ -124,10 +125,15 @@ class Flow:
         with ExitStack() as stack:
             return collect(launched_config(self.config, self.run, stack), self.run, rows)
 
-    def build(self) -> dict[str, Any]:
-        """Records to training sets."""
+    def build(self, collected: RunFolder | None = None, variants: bool = False) -> dict[str, Any]:
+        """Records to training sets; of this run, or of another one's `collected`.
+
+        With `variants` the mixes that the config names are tried first, and the best one is built.
+        """
         from lema_ray.examples import build_examples
+        from lema_ray.examples.variants import with_mix
         from lema_ray.models import context_length, resolve_model
+        from lema_ray.on_ray.variants import try_variants
 
         self._need("collect", "lema collect")
 
@@ -138,9 +144,11 @@ class Flow:
             tokenizer = AutoTokenizer.from_pretrained(path)
             limit = self.config.train.max_length or context_length(path)
             count = lambda text: len(tokenizer(text, add_special_tokens=False).input_ids)  # noqa: E731
-            return build_examples(self.config, self.run, count, limit)
+            tried = try_variants(self) if variants else None
+            config = with_mix(self.config, tried["best"]) if tried else self.config
+            return build_examples(config, self.run, count, limit, collected, tried)
 
-        return self._stage("build", work)
+        return self.stage("build", work)
 
     def train(self) -> dict[str, Any]:
         """One fine-tuned model per arm and seed, each proven to load in vLLM and to answer."""
@@ -167,14 +175,14 @@ class Flow:
                     trained[name]["same_in_transformers"] = sum(a.tokens for a in agreed)
             return {"arms": trained}
 
-        return self._stage("train", work)
+        return self.stage("train", work)
 
     def verifier(self) -> dict[str, Any]:
         """A classifier of right and wrong solutions, trained on the collected attempts."""
         from lema_ray.on_ray.verifier import train_run_verifier
 
         self._need("collect", "lema collect")
-        return self._stage("verifier", lambda: train_run_verifier(self.config, self.run, self.base))
+        return self.stage("verifier", lambda: train_run_verifier(self.config, self.run, self.base))
 
     def evaluate(self) -> dict[str, Any]:
         """The base, every trained model and the models of `evaluate.models` on the held-out questions."""
@@ -203,7 +211,7 @@ class Flow:
             self._score_cards(read_model_scores(self.run))
             return {"pass_at_1": {f"{s.model} {s.sampling}": round(s.pass_at_1, 4) for s in scores}}
 
-        return self._stage("evaluate", work)
+        return self.stage("evaluate", work)
 
     def _score_cards(self, scores: Sequence[Score]) -> None:
         """Write each trained model's scores into its model card."""
@@ -244,7 +252,7 @@ def run_all(config: RunConfig, redo_changed: bool = False) -> str:
         flow.check_cluster()
         flow.questions()
         flow.collect()
-        flow.build()
+        flow.build(variants=each.variants is not None)
         flow.train()
         flow.evaluate()
         flow.report()
