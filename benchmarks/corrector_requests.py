@@ -20,7 +20,7 @@ from lema_ray.config import OpenAISpec
 from lema_ray.demo.word_problems import generate
 from lema_ray.engines.openai import OpenAIEngine
 from lema_ray.engines.replay import PaidEngine
-from lema_ray.recipes.lema import correction_prompt
+from lema_ray.recipes.lema_prompts import correction_prompt
 from lema_ray.records import Sampling
 from lema_ray.runs import RunFolder
 from lema_ray.spending.paid import PaidLog

@@ -22,7 +22,7 @@ from lema_ray.config import LimitsConfig, OpenAISpec
 from lema_ray.demo.word_problems import generate
 from lema_ray.engines.leases import Leases, limiter_for
 from lema_ray.engines.openai import OpenAIEngine
-from lema_ray.recipes.lema import correction_prompt
+from lema_ray.recipes.lema_prompts import correction_prompt
 from lema_ray.records import Sampling
 from lema_ray.spending.cost import Budget
 from lema_ray.spending.limiter import Grant, Settled, Want

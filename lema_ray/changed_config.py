@@ -32,6 +32,7 @@ READ_BY = {
     "recipe": "collect",
     "more_recipes": "collect",
     "build": "build",
+    "variants": "build",
     "train": "train",
     "verifier": "verifier",
     "evaluate": "evaluate",

@@ -59,6 +59,18 @@ def difference_interval(baseline: Sequence[float], model: Sequence[float], seed:
     return _bootstrap_mean(values, counts, seed)
 
 
+def seeds_interval(values: Sequence[float]) -> Interval:
+    """Student's 95 % interval of the mean of one figure over trainings. Raises `ValueError` for fewer than two."""
+    import numpy
+    from scipy.stats import t
+
+    if len(values) < 2:
+        raise ValueError("one training has no interval over seeds")
+    middle, half = numpy.mean(values), numpy.std(values, ddof=1) / math.sqrt(len(values))
+    half *= t.ppf((1 + CONFIDENCE) / 2, len(values) - 1)
+    return Interval(float(middle - half), float(middle + half))
+
+
 def _differences(baseline: Sequence[float], model: Sequence[float]) -> Any:
     import numpy
 

@@ -13,7 +13,7 @@ import yaml
 
 from lema_ray.runs import RunFolder
 from lema_ray.spending.paid import read_paid
-from lema_ray.training.note import describe_note, read_note
+from lema_ray.training.note import NOTE, describe_note, read_note
 
 STAGES = ("questions", "collect", "build", "train", "evaluate")
 
@@ -29,7 +29,7 @@ def status_lines(run: RunFolder) -> Iterator[str]:
             yield f"  {stage:<10} done in {done[stage]['seconds']:.0f} s"
     next_one = next((stage for stage in STAGES if stage not in done), None)
     if next_one:
-        yield f"  {next_one:<10} {_doing(run, config, next_one) or 'not begun'}"
+        yield f"  {next_one:<10} {_doing(run, next_one) or 'not begun'}"
     yield from _money(run, config)
     age = time.time() - run.last_written()
     yield f"  last written {age:.0f} s ago" + (
@@ -37,14 +37,14 @@ def status_lines(run: RunFolder) -> Iterator[str]:
     )
 
 
-def _doing(run: RunFolder, config: dict[str, object], stage: str) -> str | None:
+def _doing(run: RunFolder, stage: str) -> str | None:
     """What the files of an unfinished stage tell."""
     if stage == "collect":
         return _collected(run)
     if stage == "train":
-        arms = config["build"]["arms"]  # type: ignore[index]
-        notes = [(arm, read_note(run, arm)) for arm in arms]
-        return "; ".join(describe_note(arm, note) for arm, note in notes if note) or None
+        noted = [name.split("/")[0] for name in run.files("checkpoints", suffix=f"/{NOTE}")]
+        notes = [(model, read_note(run, model)) for model in noted]
+        return "; ".join(describe_note(model, note) for model, note in notes if note) or None
     if stage == "evaluate":
         parts = run.files("evaluating", suffix=".parquet")
         return f"{len(parts)} chunks of answers" if parts else None

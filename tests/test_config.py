@@ -31,6 +31,8 @@ def test_shipped_configs_parse(path: Path) -> None:
         ({"students": []}, "nobody attempts the questions"),
         ({"build": {"arms": {"a": {"row": []}}}}, "build.arms.a.row: unknown key; did you mean 'rows'?"),
         ({"name": "a/b"}, "name"),
+        ({"train": {"seeds": [1, 1]}}, "seeds: each once, got 1, 1"),
+        ({"train": {"seeds": [0, 1]}, "build": {"arms": {"a": {}, "a-seed1": {}}}}, "rename it"),
         ({"questions": {}}, "questions.train: missing"),
     ],
 )
@@ -38,6 +40,13 @@ def test_what_is_wrong_is_named(change: dict, complaint: str) -> None:
     with pytest.raises(ConfigError) as error:
         parse_config(SMALL | change)
     assert complaint in str(error.value)
+
+
+def test_models_of_further_seeds_are_named_after_their_arm() -> None:
+    config = parse_config(SMALL | {"train": {"seeds": [3, 1]}})
+    assert [*config.trained] == ["cot", "lema", "cot-seed1", "lema-seed1"]
+    assert config.trained["lema-seed1"] == ("lema", 1) and config.trained["cot"].seed == 3
+    assert parse_config(SMALL | {"seed": 5}).trained["lema"] == ("lema", 5)
 
 
 def test_overrides_reach_lists_and_new_sections(tmp_path: Path) -> None:

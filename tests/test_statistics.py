@@ -80,3 +80,10 @@ def test_sign_flips_equal_the_exact_enumeration_when_small() -> None:
 def test_same_seed_same_numbers() -> None:
     rates = [0.0, 0.5, 1.0] * 30
     assert statistics.mean_interval(rates, seed=3) == statistics.mean_interval(rates, seed=3)
+
+
+def test_the_interval_over_seeds_is_students() -> None:
+    low, high = statistics.seeds_interval([0.60, 0.63, 0.66])
+    assert (low, high) == pytest.approx((0.63 - 4.3027 * 0.03 / 3**0.5, 0.63 + 4.3027 * 0.03 / 3**0.5), abs=1e-5)
+    with pytest.raises(ValueError, match="one training"):
+        statistics.seeds_interval([0.6])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from lema_ray.cli import cluster, collusion, serve, stages, tools, verifier  # noqa: F401  (they register their commands)
+from lema_ray.cli import cluster, collusion, methods, serve, stages, tools, verifier  # noqa: F401  (they register their commands)
 from lema_ray.cli.app import app
 
 

@@ -61,9 +61,15 @@ def collect(config: ConfigFile, overrides: Overrides = None) -> None:
 
 
 @app.command()
-def build(config: ConfigFile, overrides: Overrides = None) -> None:
+def build(
+    config: ConfigFile,
+    overrides: Overrides = None,
+    variants: Annotated[
+        bool, typer.Option("--variants", help="try the config's mixes of an arm first, and build the best")
+    ] = False,
+) -> None:
     """Turn collected corrections and solutions into training sets, one per arm."""
-    open_flow(config, overrides).build()
+    open_flow(config, overrides).build(variants=variants)
 
 
 @app.command()

@@ -42,9 +42,10 @@ from lema_ray.config.models import (
 )
 from lema_ray.config.policy import EvaluatedPolicy, Policy, PolicyName
 from lema_ray.config.rounds import round_configs
-from lema_ray.config.run import BudgetConfig, RayConfig, RoundsConfig, RunConfig
+from lema_ray.config.run import BudgetConfig, RayConfig, RoundsConfig, RunConfig, Trained
 from lema_ray.config.sandbox import SandboxConfig
 from lema_ray.config.section import ConfigError, Section
+from lema_ray.config.variants import VariantsConfig
 from lema_ray.config.verifier import VerifierConfig
 
 __all__ = [
@@ -87,7 +88,9 @@ __all__ = [
     "SourceConfig",
     "StudentConfig",
     "TrainConfig",
+    "Trained",
     "VLLMSpec",
+    "VariantsConfig",
     "VerifierConfig",
     "load_config",
     "parse_config",

@@ -58,6 +58,7 @@ class DpoSettings(Section):
 
     beta: float = Field(0.1, gt=0, description="how far the model may leave the one that it starts from")
     nll: float = Field(1.0, ge=0, description="weight of the chosen answer's mean NLL per learned token; 0: plain DPO")
+    learning_rate: float | None = Field(None, gt=0, description="of arms of pairs; default: trainer.learning_rate")
 
 
 class TrainConfig(Section):
@@ -85,7 +86,16 @@ class TrainConfig(Section):
         "last", description="which weights are the model: lowest dev loss, or the last"
     )
     keep_checkpoints: int = Field(1, ge=1, description="the last so many of trainer.save_strategy's")
+    seeds: tuple[int, ...] = Field(
+        (), description="train every arm once with each, for means and intervals over seeds; default: the run's seed"
+    )
     trainer: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _seeds_differ(self) -> TrainConfig:
+        if len(set(self.seeds)) < len(self.seeds):
+            raise ValueError(f"seeds: each once, got {', '.join(map(str, self.seeds))}")
+        return self
 
     @model_validator(mode="after")
     def _pairs_are_not_packed(self) -> TrainConfig:

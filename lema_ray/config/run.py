@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
@@ -16,6 +16,7 @@ from lema_ray.config.collect import (
 )
 from lema_ray.config.models import BuildConfig, EvaluateConfig, TrainConfig
 from lema_ray.config.section import Section
+from lema_ray.config.variants import VariantsConfig
 from lema_ray.config.verifier import VerifierConfig
 
 
@@ -50,6 +51,13 @@ class RoundsConfig(Section):
         return {"count": given} if isinstance(given, int) else given
 
 
+class Trained(NamedTuple):
+    """What one model is trained on and with which seed."""
+
+    arm: str
+    seed: int
+
+
 class RunConfig(Section):
     """A whole run."""
 
@@ -67,6 +75,7 @@ class RunConfig(Section):
         (), description="further methods on the same attempts; arms take their corrections by `recipe: <name>`"
     )
     build: BuildConfig = BuildConfig()
+    variants: VariantsConfig | None = None
     train: TrainConfig = TrainConfig()
     verifier: VerifierConfig = VerifierConfig()
     evaluate: EvaluateConfig = EvaluateConfig()
@@ -95,6 +104,19 @@ class RunConfig(Section):
         if self.rounds.arm is not None and self.rounds.arm not in self.build.arms:
             raise ValueError(f"rounds.arm: {self.rounds.arm!r} is not one of {', '.join(self.build.arms)}")
         return self
+
+    @model_validator(mode="after")
+    def _models_have_names_of_their_own(self) -> RunConfig:
+        if len(self.trained) < len(self.build.arms) * max(len(self.train.seeds), 1):
+            raise ValueError("train.seeds: an arm is called like another arm's model of another seed; rename it")
+        return self
+
+    @property
+    def trained(self) -> dict[str, Trained]:
+        """Every model that is trained, by name: the first seed's is called as its arm, others `<arm>-seed<seed>`."""
+        seeds = self.train.seeds or (self.seed,)
+        arms = self.build.arms
+        return {f"{arm}-seed{s}" if n else arm: Trained(arm, s) for n, s in enumerate(seeds) for arm in arms}
 
     @property
     def recipes(self) -> tuple[RecipeConfig, ...]:

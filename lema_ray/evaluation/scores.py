@@ -13,7 +13,7 @@ from itertools import combinations
 from typing import Any
 
 from lema_ray import arrow, statistics
-from lema_ray.evaluation.tally import Groups, Tally, powers, tally
+from lema_ray.evaluation.tally import Groups, Tally, pooled, powers, tally
 from lema_ray.records import GradedQuestion, GradingMode
 from lema_ray.runs import RunFolder
 
@@ -36,6 +36,8 @@ class Score:
     An answer that is unsure, or never came, counts as not right. `pass_at` holds unbiased pass@k by k, `majority_at`
     maj@k, and `by_mode` pass@1 as published graders would have it. `policy` is how the model corrected itself, and
     `self_correction` has the rates of `self_correction.SelfCorrection` that can be told from the answers alone.
+    With several training `seeds` all is the mean over their models, `samples` are those of all of them, and the
+    interval is one over questions (`methods` has those over seeds).
     """
 
     model: str
@@ -58,6 +60,7 @@ class Score:
     types: tuple[LevelScore, ...] = ()
     self_correction: dict[str, float] = field(default_factory=dict)
     policy: str = "off"
+    seeds: int = 1
 
     @property
     def tokens_per_answer(self) -> float:
@@ -216,10 +219,15 @@ def score_run(
     samplings: Sequence[str],
     seconds: Mapping[tuple[str, str], float] | None = None,
     modes: Sequence[GradingMode] = (),
+    arms: Mapping[str, str] | None = None,
 ) -> tuple[list[Score], list[Comparison]]:
-    """Score every evaluation in the run folder, compare each model with those before it, and write `scores.json`."""
+    """Score every evaluation in the run folder, compare each model with those before it, and write `scores.json`.
+
+    `arms` has the arm of each trained model: those of one arm (its seeds) are scored and compared as one.
+    """
     files, took = evaluation_files(run), seconds or {}
     scores: list[Score] = []
+    singles: list[Score] = []
     comparisons: list[Comparison] = []
     every: dict[tuple[str, str], Tally] = {}
     for sampling in samplings:
@@ -228,18 +236,58 @@ def score_run(
             for m in models
             if (m, sampling) in files
         }
-        scores += [score(m, sampling, t, took.get((m, sampling), 0.0)) for m, t in tallies.items()]
+        each = [score(m, sampling, t, took.get((m, sampling), 0.0)) for m, t in tallies.items()]
+        singles += each
+        tallies, together = by_arm(tallies, each, arms or {})
+        scores += together
         comparisons += adjusted([compare(a, b, sampling, tallies[a], tallies[b]) for a, b in combinations(tallies, 2)])
         every |= {(m, sampling): t for m, t in tallies.items()}
     comparisons += adjusted(list(compare_policies(every)))
-    write_scores(run, scores, comparisons)
+    write_scores(run, scores, comparisons, singles if len(singles) > len(scores) else ())
     return scores, comparisons
 
 
-def write_scores(run: RunFolder, scores: Sequence[Score], comparisons: Sequence[Comparison]) -> None:
-    """Write `evaluations/scores.json`."""
-    data = {"scores": list(map(dataclasses.asdict, scores)), "comparisons": list(map(dataclasses.asdict, comparisons))}
+def by_arm(
+    tallies: Mapping[str, Tally], scores: Sequence[Score], arms: Mapping[str, str]
+) -> tuple[dict[str, Tally], list[Score]]:
+    """The models of each arm as one: their answers together, and their mean score under the arm's name."""
+    names: dict[str, list[str]] = {}
+    for model in tallies:
+        names.setdefault(arms.get(model, model), []).append(model)
+    merged = {arm: pooled([tallies[m] for m in models]) for arm, models in names.items()}
+    own = {s.model: s for s in scores}
+    return merged, [_mean_score(arm, merged[arm], [own[m] for m in models]) for arm, models in names.items()]
+
+
+def _mean_score(arm: str, answers: Tally, each: Sequence[Score]) -> Score:
+    if len(each) == 1:
+        return replace(each[0], model=arm)
+    # Draws of different models are no k tries of one model, so pass@k and maj@k are means over the models.
+    return replace(
+        score(arm, each[0].sampling, answers, sum(s.seconds for s in each)),
+        pass_at=_means([s.pass_at for s in each]),
+        majority_at=_means([s.majority_at for s in each]),
+        seeds=len(each),
+    )
+
+
+def _means(rates: Sequence[Mapping[str, float]]) -> dict[str, float]:
+    return {k: sum(rate[k] for rate in rates) / len(rates) for k in rates[0]}
+
+
+def write_scores(
+    run: RunFolder, scores: Sequence[Score], comparisons: Sequence[Comparison], models: Sequence[Score] = ()
+) -> None:
+    """Write `evaluations/scores.json`; `models` are the single models' where those of several seeds are one score."""
+    parts: dict[str, Sequence[Any]] = {"scores": scores, "comparisons": comparisons, "models": models}
+    data = {name: [dataclasses.asdict(one) for one in part] for name, part in parts.items()}
     run.write_json(data, "evaluations", "scores.json")
+
+
+def read_model_scores(run: RunFolder) -> list[Score]:
+    """The score of every single model, each seed's under its own name."""
+    data = run.read_json("evaluations", "scores.json")
+    return [arrow.from_row(Score, row) for row in data.get("models") or data["scores"]]
 
 
 def read_scores(run: RunFolder) -> tuple[list[Score], list[Comparison]]:

@@ -96,6 +96,13 @@ class Tally:
             share = _majority(tuple(classes), tuple(c for c in right if c is not None), k)
             self.majorities[k] = self.majorities.get(k, 0.0) + share
 
+    def _sum(self, other: Tally) -> None:
+        for name in ("samples", "answered", "cut_off", "no_answer", "unsure", "prompt_tokens", "completion_tokens"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for mode, right in other.right_by_mode.items():
+            self.right_by_mode[mode] = self.right_by_mode.get(mode, 0) + right
+        self.correcting.sum(other.correcting)
+
     def check(self) -> None:
         """Raise `ValueError` when a question came twice."""
         import numpy
@@ -125,6 +132,27 @@ class Tally:
 
 _majority = lru_cache(maxsize=10_000)(statistics.majority_at_k)
 """The same few patterns of votes come again and again."""
+
+
+def pooled(tallies: Sequence[Tally]) -> Tally:
+    """Several models' answers to the same questions as one model's. Raises `ValueError` where questions differ."""
+    import numpy
+
+    first, *others = tallies
+    if not others:
+        return first
+    total = Tally(modes=first.modes, levels=first.levels, types=first.types, policy=first.policy)
+    order = numpy.argsort(numpy.frombuffer(first.ids, dtype=numpy.uint64))
+    rights = numpy.frombuffer(first.rights, dtype=numpy.uint16).copy()
+    for other in others:
+        ids, rates = other.by_question()
+        if len(ids) != len(order) or (ids != first.by_question()[0]).any():
+            raise ValueError("models of one arm answered different questions; evaluate again")
+        rights[order] += numpy.rint(rates * other.samples).astype(numpy.uint16)
+    total.ids, total.rights = first.ids, array("H", rights.tobytes())
+    for one in tallies:
+        total._sum(one)
+    return total
 
 
 def hashed(question_id: str) -> int:

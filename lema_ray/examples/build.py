@@ -27,26 +27,35 @@ BATCH = 1024
 
 
 def build_examples(
-    config: RunConfig, run: RunFolder, count_tokens: Callable[[str], int], max_length: int | None = None
+    config: RunConfig,
+    run: RunFolder,
+    count_tokens: Callable[[str], int],
+    max_length: int | None = None,
+    collected: RunFolder | None = None,
+    variants: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Build every arm's `train.parquet`, `dev.parquet` and exports below `examples/`, and the data card.
 
-    Returns the card. `count_tokens` is the trained model's tokenizer; a row of more than `max_length` tokens is
-    refused or dropped as `config.build.too_long` says. Raises `BuildError` when an arm would be empty, could not be
+    Returns the card, with what `variants` says of mixes that were tried. `collected` is the run that rows are made
+    from, if it is another one. `count_tokens` is the trained model's tokenizer; a row of more than `max_length` tokens
+    is refused or dropped as `config.build.too_long` says. Raises `BuildError` when an arm would be empty, could not be
     matched, or would lack corrections.
     """
     _check_names(config)
     building_order(config.build.arms)
-    if not run.files("collected", suffix=".parquet"):
-        raise BuildError(f"{run.uri('collected')} has no Parquet files: run the collect stage first")
+    source = collected or run
+    if not source.files("collected", suffix=".parquet"):
+        raise BuildError(f"{source.uri('collected')} has no Parquet files: run the collect stage first")
     run.remove("examples")
-    tally = write_candidates(config, run, count_tokens, max_length)
+    tally = write_candidates(config, run, source, count_tokens, max_length)
     check_tally(tally, config.build, max_length)
     sizes = read_sizes(run)
     chosen = choose(config, sizes)
     _write_arms(run, chosen)
     exports = {name: export_arm(run, name, config.build.exports, config.name) for name in chosen}
     counts = card(config, tally, sizes, chosen, exports, max_length)
+    if variants:
+        counts["variants"] = variants
     run.write_json(counts, "examples", "card.json")
     run.write_text(card_markdown(counts), "examples", "card.md")
     return counts

@@ -34,13 +34,17 @@ class Candidate:
 
 
 def write_candidates(
-    config: RunConfig, run: RunFolder, count_tokens: Callable[[str], int], max_length: int | None
+    config: RunConfig,
+    run: RunFolder,
+    collected: RunFolder,
+    count_tokens: Callable[[str], int],
+    max_length: int | None,
 ) -> Tally:
     """Write `examples/candidates.parquet` and `examples/dropped.parquet`; returns what was seen, kept and dropped."""
     sieve = Sieve(config.build, _test_questions(config.build, run), count_tokens, max_length)
     recipes, tally = correction_recipes(config), Tally()
     with writing_records(run, Candidate, *CANDIDATES) as keep, writing_records(run, Dropped, *DROPPED) as drop:
-        for graded in run.read_records(GradedQuestion, "collected", batch_rows=BATCH):
+        for graded in collected.read_records(GradedQuestion, "collected", batch_rows=BATCH):
             tally.see(graded)
             dev = in_dev(graded.question.id, config)
             for unit in units_of(graded, config, recipes):

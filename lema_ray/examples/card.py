@@ -13,6 +13,7 @@ from lema_ray.config import RunConfig
 from lema_ray.examples.arms import Chosen, Sizes
 from lema_ray.examples.tally import Tally
 from lema_ray.examples.units import group_of
+from lema_ray.examples.variants import variants_section
 
 CITE = {
     "gsm8k": "Cobbe et al., Training Verifiers to Solve Math Word Problems, arXiv 2110.14168 (MIT)",
@@ -95,6 +96,7 @@ def card_markdown(counts: Counts) -> str:
             _arms_table(counts["arms"]),
             "`learned tokens` carry loss; arms are matched by them. Rows of one question are all in train or all in "
             "dev, and dev holds the same questions in every arm.\n",
+            variants_section(counts.get("variants")),
             "## From questions to rows\n",
             _table(("collected", "count"), counts["collected"].items()),
             _table(("dropped in collect", "count"), counts["dropped_in_collect"].items()),

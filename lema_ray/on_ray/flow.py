@@ -49,7 +49,8 @@ class Flow:
         if not self.run.exists("manifest.json"):
             self.run.write_json({"versions": versions(), "seed": config.seed, "stages": {}}, "manifest.json")
 
-    def _stage(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    def stage(self, name: str, work: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+        """Do a stage unless it is done, and note what it came to."""
         done = self.run.stage(name)
         if done is not None:
             print(f"{name}: done already ({done['seconds']} s), in {self.run.root}", flush=True)
@@ -93,8 +94,8 @@ class Flow:
         from lema_ray.questions import prepare_attempts, prepare_questions
 
         if self.config.import_attempts:
-            return self._stage("questions", lambda: asdict(prepare_attempts(self.config, self.run)))
-        return self._stage(
+            return self.stage("questions", lambda: asdict(prepare_attempts(self.config, self.run)))
+        return self.stage(
             "questions", lambda: asdict(prepare_questions(self.config.questions, self.run, self.config.seed))
         )
 
@@ -117,7 +118,7 @@ class Flow:
         if self.run.stage("collect") is None:
             self.check_engines()
             connect(self.config)
-        return self._stage("collect", lambda: self._collect(questions["train"]["questions"]))
+        return self.stage("collect", lambda: self._collect(questions["train"]["questions"]))
 
     def _collect(self, rows: int) -> dict[str, Any]:
         from lema_ray.on_ray.collect import collect
@@ -125,10 +126,15 @@ class Flow:
         with ExitStack() as stack:
             return collect(launched_config(self.config, self.run, stack), self.run, rows)
 
-    def build(self) -> dict[str, Any]:
-        """Records to training sets."""
+    def build(self, collected: RunFolder | None = None, variants: bool = False) -> dict[str, Any]:
+        """Records to training sets; of this run, or of another one's `collected`.
+
+        With `variants` the mixes that the config names are tried first, and the best one is built.
+        """
         from lema_ray.examples import build_examples
+        from lema_ray.examples.variants import with_mix
         from lema_ray.models import context_length, resolve_model
+        from lema_ray.on_ray.variants import try_variants
 
         self._need("collect", "lema collect")
 
@@ -139,12 +145,14 @@ class Flow:
             tokenizer = AutoTokenizer.from_pretrained(path)
             limit = self.config.train.max_length or context_length(path)
             count = lambda text: len(tokenizer(text, add_special_tokens=False).input_ids)  # noqa: E731
-            return build_examples(self.config, self.run, count, limit)
+            tried = try_variants(self) if variants else None
+            config = with_mix(self.config, tried["best"]) if tried else self.config
+            return build_examples(config, self.run, count, limit, collected, tried)
 
-        return self._stage("build", work)
+        return self.stage("build", work)
 
     def train(self) -> dict[str, Any]:
-        """One fine-tuned model per arm, each proven to load in vLLM and to answer."""
+        """One fine-tuned model per arm and seed, each proven to load in vLLM and to answer."""
         from lema_ray.on_ray.cluster import check_plan, connect, gpus_are_free, train_pools
 
         self._need("build", "lema build")
@@ -156,27 +164,26 @@ class Flow:
             connect(self.config)
             gpus_are_free("train")
             check_plan("train", train_pools(self.config))
-            arms = list(self.config.build.arms)
-            trained = train_arms(self.config, self.run, arms)
+            trained = train_arms(self.config, self.run, list(self.config.build.arms))
             gpus_are_free("the proof that the trained models load")
             with examiners(self.config) as pool:
                 questions = list(islice(self.run.read_records(Question, "questions", "test.parquet"), PROVEN_ON))
-                for arm in arms:
-                    answer, agreed = proven(pool, self.config, self.run.uri("models", arm), questions)
-                    print(f"models/{arm} loads in vLLM and answers: {' '.join(answer.split())[:100]}", flush=True)
+                for name in trained:
+                    answer, agreed = proven(pool, self.config, self.run.uri("models", name), questions)
+                    print(f"models/{name} loads in vLLM and answers: {' '.join(answer.split())[:100]}", flush=True)
                     same = f"{sum(a.tokens for a in agreed)} greedy tokens of {len(agreed)} answers"
-                    print(f"models/{arm} says the same in transformers: {same}", flush=True)
-                    trained[arm]["same_in_transformers"] = sum(a.tokens for a in agreed)
+                    print(f"models/{name} says the same in transformers: {same}", flush=True)
+                    trained[name]["same_in_transformers"] = sum(a.tokens for a in agreed)
             return {"arms": trained}
 
-        return self._stage("train", work)
+        return self.stage("train", work)
 
     def verifier(self) -> dict[str, Any]:
         """A classifier of right and wrong solutions, trained on the collected attempts."""
         from lema_ray.on_ray.verifier import train_run_verifier
 
         self._need("collect", "lema collect")
-        return self._stage("verifier", lambda: train_run_verifier(self.config, self.run, self.base))
+        return self.stage("verifier", lambda: train_run_verifier(self.config, self.run, self.base))
 
     def evaluate(self) -> dict[str, Any]:
         """The base, every trained model and the models of `evaluate.models` on the held-out questions."""
@@ -185,14 +192,14 @@ class Flow:
         self._need(*(("train", "lema train") if self.config.evaluate.trained else ("questions", "lema collect")))
 
         def work() -> dict[str, Any]:
-            from lema_ray.evaluation.scores import score_run
+            from lema_ray.evaluation.scores import read_model_scores, score_run
             from lema_ray.on_ray.evaluate import engine_spec, examine_model, examiners
 
             connect(self.config)
             gpus_are_free("evaluate")
             models = dict(self.config.evaluate.models)
             if self.config.evaluate.trained:
-                ours = {"base": self.base} | {arm: self.run.uri("models", arm) for arm in self.config.build.arms}
+                ours = {"base": self.base} | {name: self.run.uri("models", name) for name in self.config.trained}
                 models = {name: engine_spec(self.config, model) for name, model in ours.items()} | models
             took = {}
             with examiners(self.config) as pool:
@@ -200,23 +207,24 @@ class Flow:
                     for sampling, seconds in examine_model(pool, self.config, self.run, name, spec).items():
                         took[name, sampling] = seconds
             samplings, modes = [s.name for s in self.config.evaluate.sampling], self.config.evaluate.also_graded_by
-            scores, _ = score_run(self.run, list(models), samplings, took, modes)
-            self._score_cards(scores)
+            arms = {name: made.arm for name, made in self.config.trained.items()}
+            scores, _ = score_run(self.run, list(models), samplings, took, modes, arms)
+            self._score_cards(read_model_scores(self.run))
             return {"pass_at_1": {f"{s.model} {s.sampling}": round(s.pass_at_1, 4) for s in scores}}
 
-        return self._stage("evaluate", work)
+        return self.stage("evaluate", work)
 
     def _score_cards(self, scores: Sequence[Score]) -> None:
         """Write each trained model's scores into its model card."""
         from lema_ray.training.model_card import with_scores
 
-        for arm in self.config.build.arms:
+        for name in self.config.trained:
             rows = [
-                (s.sampling, f"{s.pass_at_1:.1%}", f"{s.low:.1%} to {s.high:.1%}") for s in scores if s.model == arm
+                (s.sampling, f"{s.pass_at_1:.1%}", f"{s.low:.1%} to {s.high:.1%}") for s in scores if s.model == name
             ]
-            if rows and self.run.exists("models", arm, "README.md"):
-                card = with_scores(self.run.read_text("models", arm, "README.md"), rows)
-                self.run.write_text(card, "models", arm, "README.md")
+            if rows and self.run.exists("models", name, "README.md"):
+                card = with_scores(self.run.read_text("models", name, "README.md"), rows)
+                self.run.write_text(card, "models", name, "README.md")
 
     def report(self) -> str:
         """The page, unless there is one of these very stages; returns where it is. `lema report` makes it anew."""
@@ -245,7 +253,7 @@ def run_all(config: RunConfig, redo_changed: bool = False) -> str:
         flow.check_cluster()
         flow.questions()
         flow.collect()
-        flow.build()
+        flow.build(variants=each.variants is not None)
         flow.train()
         flow.evaluate()
         flow.report()

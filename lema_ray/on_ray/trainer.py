@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from lema_ray.config import ConfigError, RunConfig, VLLMSpec
+from lema_ray.config import ConfigError, RunConfig, Trained, VLLMSpec
 from lema_ray.on_ray.training_progress import followed
 from lema_ray.on_ray.training_worker import DONE, Plan, work
 from lema_ray.runs import RunFolder
@@ -22,19 +22,20 @@ def train_arm(config: RunConfig, run: RunFolder, arm: str) -> dict[str, Any]:
 
 
 def train_arms(config: RunConfig, run: RunFolder, arms: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Fine-tune the base on each arm's examples; models go to `models/<arm>/`, the loss to `models/<arm>/loss.json`.
+    """Fine-tune the base on each arm's examples, once a seed; models go to `models/<name>/`, with the loss beside them.
 
-    Returns counts per arm: examples, tokens, learned_tokens, dropped, steps, seconds and final_loss. Arms that are
-    trained already are not trained again. Raises a `LemaError` that says what to do when the settings, the
-    rows or the result cannot be used.
+    Returns counts per model (`RunConfig.trained` has the names): examples, tokens, learned_tokens, dropped, steps,
+    seconds and final_loss. Models that are trained already are not trained again. Raises a `LemaError` that says
+    what to do when the settings, the rows or the result cannot be used.
     """
-    pending = tuple(arm for arm in arms if not run.exists("models", arm, DONE))
+    models = {name: made for name, made in config.trained.items() if made.arm in arms}
+    pending = {name: made for name, made in models.items() if not run.exists("models", name, DONE)}
     if pending:
         _fit(_plan(config, run, pending))
-    return {arm: run.read_json("models", arm, DONE) for arm in arms}
+    return {name: run.read_json("models", name, DONE) for name in models}
 
 
-def _plan(config: RunConfig, run: RunFolder, arms: tuple[str, ...]) -> Plan:
+def _plan(config: RunConfig, run: RunFolder, models: dict[str, Trained]) -> Plan:
     from lema_ray.training.deepspeed_files import load_deepspeed, settled
 
     students = [s.engine.model for s in config.students if isinstance(s.engine, VLLMSpec)]
@@ -45,7 +46,7 @@ def _plan(config: RunConfig, run: RunFolder, arms: tuple[str, ...]) -> Plan:
     settings = settled(config.train, deepspeed)
     recipe = ", ".join(recipe.name for recipe in config.recipes)
     source = config.questions.train.source
-    return Plan(run.root, arms, base, settings, deepspeed, config.build.too_long, config.seed, recipe, source)
+    return Plan(run.root, models, base, settings, deepspeed, config.build.too_long, recipe, source)
 
 
 def _fit(plan: Plan) -> None:
@@ -73,9 +74,9 @@ def _fit(plan: Plan) -> None:
         ),
     )
     try:
-        with followed(RunFolder(plan.root), plan.arms):
+        with followed(RunFolder(plan.root), list(plan.models)):
             refusal = trainer.fit().return_value
     except TrainingFailedError as error:
-        raise TrainingFailed(f"training {', '.join(plan.arms)} failed twice in its workers:\n{error}") from error
+        raise TrainingFailed(f"training {', '.join(plan.models)} failed twice in its workers:\n{error}") from error
     if refusal:
         raise TrainingFailed(refusal)

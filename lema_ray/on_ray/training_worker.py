@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from lema_ray.config import Objective, TrainConfig
+from lema_ray.config import Objective, TrainConfig, Trained
 from lema_ray.errors import LemaError
 from lema_ray.on_ray.training_progress import progress_callback
 from lema_ray.runs import RunFolder
@@ -26,21 +26,23 @@ DONE = "trained.json"
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
-    """What every worker is told. `deepspeed` is the JSON's content, as its file is on the driver's machine only."""
+    """What every worker is told: `models` by name, with the arm and the seed of each.
+
+    `deepspeed` is the JSON's content, as its file is on the driver's machine only.
+    """
 
     root: str
-    arms: tuple[str, ...]
+    models: dict[str, Trained]
     base: str
     settings: TrainConfig
     deepspeed: dict[str, Any] | None
     too_long: str
-    seed: int
     recipe: str
     questions: str
 
 
 def work(told: dict[str, Any]) -> str | None:
-    """One worker, all arms. What the user has to put right comes back as text: raised, Ray would only try it again."""
+    """One worker, all models. What the user has to put right comes back as text: raised, Ray would try it again."""
     from lema_ray.models import resolve_model
     from lema_ray.training.loop import start_worker
 
@@ -48,30 +50,31 @@ def work(told: dict[str, Any]) -> str | None:
     start_worker(plan.settings.cpus_per_worker, plan.settings.gpus_per_worker > 0)
     try:
         base = _together(lambda: resolve_model(plan.base))
-        for arm in plan.arms:
-            if not RunFolder(plan.root).exists("models", arm, DONE):
-                _train(plan, base, arm)
+        for name in plan.models:
+            if not RunFolder(plan.root).exists("models", name, DONE):
+                _train(plan, base, name)
     except LemaError as error:
         return str(error)
     return None
 
 
-def _train(plan: Plan, base: str, arm: str) -> None:
+def _train(plan: Plan, base: str, name: str) -> None:
     from ray.train import get_context
 
     from lema_ray.training.loop import TrainingFailed, TrainJob, train_model
     from lema_ray.training.tokenized import arm_objective, open_rows
 
     run, rank, workers = RunFolder(plan.root), get_context().get_world_rank(), get_context().get_world_size()
+    arm, seed = plan.models[name]
     objective = arm_objective(run, arm, plan.settings.objective)
     counts = _together(lambda: _tokenize(plan, run, base, arm, (rank, workers), objective))
     counts = {name: sum(share[name] for share in _gathered(counts)) for name in counts}
     rows, dev_rows = (open_rows(run, arm, split, workers, objective) for split in ("train", "dev"))
     if rows is None:
         raise TrainingFailed(f"{run.uri('examples', arm)}: no row to train on")
-    with tempfile.TemporaryDirectory() as scratch, _resumed(arm) as checkpoint:
+    with tempfile.TemporaryDirectory() as scratch, _resumed(name) as checkpoint:
         local = not run.in_bucket
-        output = run.uri("models", f"{arm}.part") if local else f"{scratch}/model"
+        output = run.uri("models", f"{name}.part") if local else f"{scratch}/model"
         shutil.rmtree(output, ignore_errors=rank != 0 or not os.path.exists(output))
         job = TrainJob(
             base=base,
@@ -79,17 +82,17 @@ def _train(plan: Plan, base: str, arm: str) -> None:
             dev_rows=dev_rows,
             output=output,
             checkpoints=f"{scratch}/checkpoints",
-            best=run.uri("checkpoints", arm, "best") if local else f"{scratch}/best",
+            best=run.uri("checkpoints", name, "best") if local else f"{scratch}/best",
             objective=objective,
             settings=plan.settings,
             deepspeed=_picked(plan, run, base, arm, objective, rows),
-            seed=plan.seed,
+            seed=seed,
             resume_from=checkpoint,
-            card={"arm": arm, "counts": counts, "recipe": plan.recipe, "questions": plan.questions},
+            card={"arm": name, "counts": counts, "recipe": plan.recipe, "questions": plan.questions},
         )
-        trained = _together(lambda: train_model(job, [_checkpoint_callback(arm), progress_callback(run, arm)]))
+        trained = _together(lambda: train_model(job, [_checkpoint_callback(name), progress_callback(run, name)]))
         if rank == 0:
-            _publish(run, arm, output, trained.pop("history"), counts | trained)
+            _publish(run, name, output, trained.pop("history"), counts | trained)
         _gathered(None)
 
 
@@ -136,16 +139,16 @@ def _tokenize(
     return counts
 
 
-def _publish(run: RunFolder, arm: str, folder: str, history: list[dict[str, float]], counts: dict[str, Any]) -> None:
+def _publish(run: RunFolder, name: str, folder: str, history: list[dict[str, float]], counts: dict[str, Any]) -> None:
     from pyarrow import fs
 
-    run.remove("models", arm)
+    run.remove("models", name)
     if run.in_bucket:
-        fs.copy_files(folder, run.uri("models", arm))
+        fs.copy_files(folder, run.uri("models", name))
     else:
-        Path(folder).rename(run.uri("models", arm))
-    run.write_json(history, "models", arm, "loss.json")
-    run.write_json(counts, "models", arm, DONE)
+        Path(folder).rename(run.uri("models", name))
+    run.write_json(history, "models", name, "loss.json")
+    run.write_json(counts, "models", name, DONE)
 
 
 def _together(work: Callable[[], T]) -> T:
@@ -171,8 +174,8 @@ def _gathered(mine: T) -> list[T]:
 
 
 @contextmanager
-def _resumed(arm: str) -> Iterator[str | None]:
-    """The arm's last checkpoint as a local directory, or None; another arm's does not count."""
+def _resumed(name: str) -> Iterator[str | None]:
+    """The model's last checkpoint as a local directory, or None; another model's does not count."""
     from ray.train import get_checkpoint
 
     checkpoint = get_checkpoint()
@@ -180,17 +183,17 @@ def _resumed(arm: str) -> Iterator[str | None]:
         yield None
         return
     with checkpoint.as_directory() as folder:
-        mine = Path(folder, arm)
+        mine = Path(folder, name)
         yield str(mine) if mine.is_dir() else None
 
 
-def _checkpoint_callback(arm: str) -> Any:
-    """Hands each of the trainer's checkpoints to Ray Train, under the arm's name, and lets go of the local copy."""
+def _checkpoint_callback(name: str) -> Any:
+    """Hands each of the trainer's checkpoints to Ray Train, under the model's name, and lets go of the local copy."""
     from ray.train.huggingface.transformers import RayTrainReportCallback
     from transformers.trainer_utils import get_last_checkpoint
 
     class Report(RayTrainReportCallback):  # type: ignore[misc]
-        CHECKPOINT_NAME = arm
+        CHECKPOINT_NAME = name
 
         def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
             super().on_save(args, state, control, **kwargs)

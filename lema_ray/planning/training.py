@@ -69,6 +69,8 @@ def training_plan(config: RunConfig, base: str, machines: Machines, run: RunFold
     path = resolve_model(base)
     shape, lines = model_shape(path), [f"training {base} on {machines.gpus} x {machines.gpu_gb:.0f} GB"]
     lines.append(f"model: {shape.weights / 1e6:,.1f} M weights, {shape.layers} layers, hidden size {shape.hidden}")
+    if len(config.train.seeds) > 1:
+        lines.append(f"every arm is trained {len(config.train.seeds)} times, once with each of train.seeds")
     for arm in config.build.arms:
         lines += [f"{arm}: {line}" for line in _arm(config, shape, path, arm, machines, run)]
     return "\n".join(lines)

@@ -10,7 +10,6 @@ so that the paper's own yield can be told. Left out: nothing at this stage; evol
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,12 +18,12 @@ from lema_ray import checks
 from lema_ray.attempts import question_text
 from lema_ray.config import ConfigError, RecipeConfig
 from lema_ray.engines import Generate
-from lema_ray.few_shot.mistakes import MISTAKES, Mistake
 from lema_ray.mistakes.analysis import SAYS_RIGHT
 from lema_ray.recipes.asking import ask
+from lema_ray.recipes.lema_prompts import correction_prompt, format_fields, labels_for, mistake_block, reply_schema
+from lema_ray.recipes.lema_revision import join_to_attempt
 from lema_ray.recipes.recipe import Outcome, Rejected, mistakes
 from lema_ray.recipes.rows import corrected_attempt, row_of
-from lema_ray.recipes.step_labels import labelled_steps, written_as
 from lema_ray.records import (
     Attempt,
     Completion,
@@ -34,45 +33,15 @@ from lema_ray.records import (
     Message,
     Question,
     Span,
-    Task,
     TrainingExample,
     content_id,
 )
-from lema_ray.replies import json_schema, read_fields
-from lema_ray.steps import join_steps, number_steps, split_steps
+from lema_ray.replies import read_fields
+from lema_ray.steps import number_steps, split_steps
 
-CORRECT = """\
-You check solutions that a student wrote. Each of them reaches a wrong answer. Find the first step that is wrong, \
-explain in one to three sentences what is wrong with it, and write the correct solution from that step on, with the \
-same step numbers. If the first wrong step is not Step 1, begin with a line of three dots. End with the step \
-"The answer is ...".
-Reply with the fields Incorrect Step, Explanation and Correct Solution (in JSON: incorrect_step, a number; \
-explanation; correct_solution), as in these examples."""
-CORRECT_CHOICE = """\
-You check answers that a student gave to multiple-choice questions. Each of them chooses wrongly. Say what the \
-mistakes in the reasoning are, then write a corrected answer that weighs the choices and ends with the right letter.
-Reply with the fields Mistakes and Corrected Answer (in JSON: explanation, correct_solution), as in these examples."""
 LEARN = "This solution is wrong. Name the first wrong step, explain the mistake, and solve it correctly from there."
 LEARN_CHOICE = "This answer is wrong. Explain the mistakes in it, then give the corrected answer."
-
-LABELS = {"incorrect_step": "Incorrect Step", "explanation": "Explanation", "correct_solution": "Correct Solution"}
-LABELS_CHOICE = {"explanation": "Mistakes", "correct_solution": "Corrected Answer"}
 PARTS = {"step": "incorrect_step", "explanation": "explanation", "solution": "correct_solution"}
-
-
-def labels_for(task: Task) -> dict[str, str]:
-    """The fields of a correction and their labels; multiple choice has no step."""
-    return LABELS_CHOICE if task == "choice" else LABELS
-
-
-def reply_schema(task: Task) -> str:
-    """The JSON schema of a reply, for endpoints that can enforce one."""
-    return json_schema({key: "integer" if key == "incorrect_step" else "string" for key in labels_for(task)})
-
-
-def mistake_block(question: str, attempt: str, task: Task) -> str:
-    """A question and its wrong solution, as demonstrations, the target and training rows show them."""
-    return f"Question:\n{question}\n\n{'Original Answer' if task == 'choice' else 'Original Solution'}:\n{attempt}"
 
 
 def learn_prompt(question: Question, solution: str) -> tuple[Message, ...]:
@@ -81,32 +50,6 @@ def learn_prompt(question: Question, solution: str) -> tuple[Message, ...]:
     shown = solution.strip() if choice else number_steps(split_steps(solution))
     block = mistake_block(question_text(question), shown, question.task)
     return (Message("user", f"{block}\n\n{LEARN_CHOICE if choice else LEARN}"),)
-
-
-def correction_prompt(question: Question, numbered: str) -> tuple[Message, ...]:
-    """The corrector's request: the task, four demonstrations, and the wrong solution with numbered steps."""
-    task = question.task
-    examples = [f"{mistake_block(m.question, m.attempt, task)}\n\n{_shown(m, task)}" for m in MISTAKES[task]]
-    target = mistake_block(question_text(question), numbered, task)
-    instruction = CORRECT_CHOICE if task == "choice" else CORRECT
-    return (Message("user", "\n\n---\n\n".join((instruction, *examples, target))),)
-
-
-def _shown(mistake: Mistake, task: Task) -> str:
-    fields = {"explanation": mistake.explanation, "correct_solution": mistake.correction}
-    if mistake.wrong_step is not None:
-        dots = "...\n" if mistake.wrong_step > 1 else ""
-        fields |= {"incorrect_step": f"Step {mistake.wrong_step}", "correct_solution": dots + mistake.correction}
-    return format_fields(fields, task)
-
-
-def format_fields(fields: dict[str, str], task: Task) -> str:
-    """The fields as labelled text, in the paper's order; the solution starts on its own line."""
-    lines = []
-    for key, label in labels_for(task).items():
-        if key in fields:
-            lines.append(f"{label}:{chr(10) if key == 'correct_solution' else ' '}{fields[key]}")
-    return "\n".join(lines)
 
 
 @dataclass(frozen=True)
@@ -168,7 +111,7 @@ class Lema:
             raise Rejected("called_right" if not fields and SAYS_RIGHT.search(reply.text) else "unreadable_reply")
         wrong_step, revision = None, fields["correct_solution"]
         if question.task != "choice":
-            wrong_step, revision, fields = _join_to_attempt(fields, steps)
+            wrong_step, revision, fields = join_to_attempt(fields, steps)
         if not checks.differs(revision, attempt.text):
             raise Rejected("no_change")
         grade = await checks.grade_revision(revision, question)
@@ -197,26 +140,3 @@ class Lema:
         target = format_fields({k: v for k, v in correction.fields.items() if k in keys}, question.task)
         prompt = learn_prompt(question, attempt.text)
         return [row_of(graded, correction, (Span(target),), self.parts, prompt)]
-
-
-def _join_to_attempt(fields: dict[str, str], steps: list[str]) -> tuple[int, str, dict[str, str]]:
-    """The wrong step (0-based), the whole revision, and the fields in the paper's layout. Raises `Rejected`."""
-    number = re.search(r"\d+", fields["incorrect_step"])
-    wrong = int(number.group()) - 1 if number else -1
-    if not checks.step_exists(wrong, steps):
-        raise Rejected("bad_step")
-    written = labelled_steps(fields["correct_solution"], first=wrong + 1)
-    if not written or written[0][0] > wrong + 1:
-        raise Rejected("bad_step")
-    if not checks.keeps_prefix([text for label, text in written if label <= wrong], steps):
-        raise Rejected("prefix_changed")
-    corrected = [text for label, text in written if label > wrong]
-    numbered = "\n".join(f"Step {wrong + 1 + i}: {text}" for i, text in enumerate(corrected))
-    layout = {
-        "incorrect_step": f"Step {wrong + 1}",
-        "explanation": fields["explanation"],
-        "correct_solution": ("...\n" if wrong > 0 else "") + numbered,
-    }
-    kept = join_steps(steps[:wrong]).rstrip()
-    written_on = written_as(steps, corrected, wrong + 1)
-    return wrong, "\n".join((kept, written_on)) if kept else written_on, layout

@@ -49,7 +49,10 @@ def _spans(
 
 
 def _failed_before(graded: GradedQuestion, correction: Correction, options: LemmaOptions) -> Correction | None:
-    """For the share of rows with several doubts: a fresh start after another mistake, to stand before this one."""
+    """For the share of rows with several doubts: a fresh start after another mistake, to stand before this one.
+
+    One that comes no later, as otherwise the new start would spoil a step that was right before.
+    """
     if "several" not in options.parts or int(content_id("several", correction.id), 16) / 2**64 >= options.several:
         return None
     # Mistakes that differ only after the wrong step would make the same beginning twice.
@@ -61,5 +64,6 @@ def _failed_before(graded: GradedQuestion, correction: Correction, options: Lemm
         and other.recipe == correction.recipe
         and _is_wanted(graded, other, options)
         and checks.plain(_start(graded, other).kept) != begun
+        and (other.wrong_step or 0) <= (correction.wrong_step or 0)
     )
     return min(others, key=lambda other: content_id(correction.id, other.id), default=None)

@@ -7,7 +7,7 @@ They are imported from here; which file of this folder holds one is nobody's bus
 
 from lema_ray.records.attempts import UNGRADED, Attempt, Grade, GradedAttempt, GradingMode, Origin, Verdict
 from lema_ray.records.chat import Completion, FinishReason, Message, Role, Sampling
-from lema_ray.records.corrections import Analysis, Correction, Dropped, Judgement
+from lema_ray.records.corrections import Analysis, Correction, Dropped, Judgement, RecipeSpend
 from lema_ray.records.graded_questions import GradedQuestion
 from lema_ray.records.questions import Question, Task, content_id
 from lema_ray.records.traces import Doubt, DoubtedBy, Draft, DraftKind, StopReason, Trace
@@ -34,6 +34,7 @@ __all__ = [
     "Message",
     "Origin",
     "Question",
+    "RecipeSpend",
     "Role",
     "Sampling",
     "Span",

@@ -98,3 +98,18 @@ class Dropped:
     def of(cls, stage: str, id: str, reason: str, reply: Completion) -> Dropped:
         """A reply that could not be used, with its text and what it cost."""
         return cls(stage, id, reason, reply.text, 1, reply.prompt_tokens, reply.completion_tokens, reply.cost)
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeSpend:
+    """What one recipe asked one model for about a question. Made by `corrections`; read by the table of methods.
+
+    It is the ledger's sums seen from the recipe, so it is never added to them.
+    """
+
+    recipe: str
+    by: Literal["corrector", "student"]
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost: float = 0.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from lema_ray.records.attempts import Attempt, GradedAttempt
-from lema_ray.records.corrections import Analysis, Correction, Dropped, Judgement
+from lema_ray.records.corrections import Analysis, Correction, Dropped, Judgement, RecipeSpend
 from lema_ray.records.questions import Question
 
 
@@ -18,7 +18,7 @@ class GradedQuestion:
     """A question with all its graded attempts and everything that happened to it: the unit that flows.
 
     One row in, one row out, at every stage of collect. Stages fill in `attempts`, then `judgements`, `analyses`,
-    `corrections` and `drops`.
+    `corrections` and `drops`; `spent` says which recipe asked for how much.
     """
 
     question: Question
@@ -27,6 +27,7 @@ class GradedQuestion:
     drops: tuple[Dropped, ...] = ()
     analyses: tuple[Analysis, ...] = ()
     judgements: tuple[Judgement, ...] = ()
+    spent: tuple[RecipeSpend, ...] = ()
 
     @property
     def right(self) -> tuple[Attempt, ...]:

@@ -26,6 +26,8 @@ from lema_ray.report.formats import count, duration, flatten, p_value, percent, 
 from lema_ray.report.funnel import FATES, Funnel
 from lema_ray.report.gallery import Gallery, exam_answers
 from lema_ray.report.headline import claim_and_evidence, headline, main_comparison
+from lema_ray.report.methods import Requests, methods
+from lema_ray.report.methods_table import HEAD, cells
 from lema_ray.runs import RunFolder
 
 __all__ = ["headline", "render", "write_report"]
@@ -83,7 +85,7 @@ def gather(run: RunFolder) -> dict[str, Any]:
     config_text = run.read_text("config.yaml") if run.exists("config.yaml") else None
     config = yaml.safe_load(config_text) if config_text else {}
     manifest = run.manifest
-    funnel, gallery, audit = _collected(run, int(config.get("seed") or 0))
+    funnel, gallery, audit, requests = _collected(run, int(config.get("seed") or 0))
     return {
         "name": config.get("name") or run.root.rstrip("/").rsplit("/", 1)[-1],
         "config_text": config_text,
@@ -100,8 +102,14 @@ def gather(run: RunFolder) -> dict[str, Any]:
         "why": WHY,
         **_stages(manifest.get("stages", {})),
         **_models(run),
+        "methods_head": HEAD,
+        "methods": [cells(one) for one in methods(run, requests)] if _has_methods(run, config) else [],
         "tiles": tiles(funnel, manifest.get("stages", {})),
     }
+
+
+def _has_methods(run: RunFolder, config: dict[str, Any]) -> bool:
+    return run.exists("evaluations", "scores.json") and "arms" in config.get("build", {})
 
 
 def _models(run: RunFolder) -> dict[str, Any]:
@@ -215,21 +223,23 @@ def _arm(counts: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _collected(run: RunFolder, seed: int) -> tuple[Funnel | None, Gallery | None, Audit | None]:
+def _collected(run: RunFolder, seed: int) -> tuple[Funnel | None, Gallery | None, Audit | None, Requests]:
+    requests = Requests()
     if not run.files("collected", suffix=".parquet"):
-        return None, None, None
+        return None, None, None, requests
     funnel, gallery, audit = Funnel(), Gallery(seed), Audit(seed)
     for graded in run.read_records(GradedQuestion, "collected"):
-        funnel.add(graded)
-        gallery.add(graded)
-        audit.add(graded)
+        for counts in (funnel, gallery, audit, requests):
+            counts.add(graded)
     audit.compare_again(second_comparison)
-    return funnel, gallery, audit
+    return funnel, gallery, audit, requests
 
 
 def _losses(run: RunFolder) -> dict[str, list[dict[str, float]]]:
-    names = [name for name in run.files("models", suffix="/loss.json") if name.count("/") == 1]
-    return {name.split("/")[0]: run.read_json("models", name) for name in names}
+    """Of every arm; where it was trained with several seeds, the first one's."""
+    files = [name for name in run.files("models", suffix="/loss.json") if name.count("/") == 1]
+    models = {name.split("/")[0]: name for name in files}
+    return {m: run.read_json("models", name) for m, name in models.items() if m.rpartition("-seed")[0] not in models}
 
 
 def _answers(run: RunFolder, main: Comparison | None) -> list[dict[str, Any]]:

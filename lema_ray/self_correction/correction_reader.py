@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 
 from lema_ray import checks
 from lema_ray.mistakes.analysis import SAYS_RIGHT
-from lema_ray.recipes.lema import labels_for
+from lema_ray.recipes.lema_prompts import labels_for
 from lema_ray.recipes.recipe import Rejected
 from lema_ray.recipes.step_labels import STEP_LABEL, labelled_steps, written_as
 from lema_ray.records import Task

@@ -8,7 +8,7 @@ justified, and what it costs. Called by evaluation.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from lema_ray.grading import grade
 from lema_ray.records import Attempt, Draft, GradedAttempt, GradedQuestion, Question, Trace, Verdict
@@ -105,6 +105,13 @@ class SelfCorrection:
         self.right_to_wrong += doubts and before == "right" and not right
         self.extra_tokens += traced.extra_tokens
         self.requests += traced.requests
+
+    def sum(self, other: SelfCorrection) -> None:
+        """Count what another model's answers came to as well."""
+        for name in (f.name for f in fields(self) if f.name != "groups"):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
+        for group, counts in other.groups.items():
+            self.groups.setdefault(group, SelfCorrection()).sum(counts)
 
     def rates(self) -> dict[str, float | None]:
         """All measures as shares. `harm` is right->wrong among answers doubted though right, `mended` the reverse."""

@@ -96,7 +96,8 @@ def _check_reporting(report_to: str | Sequence[str]) -> None:
 def _dpo(settings: TrainConfig) -> dict[str, Any]:
     """The DPO loss, and beside it TRL's `sft` term: the chosen answers' NLL, a mean over the batch's learned tokens."""
     weighted = {"sigmoid": 1.0} | ({"sft": settings.dpo.nll} if settings.dpo.nll else {})
-    return {"beta": settings.dpo.beta, "loss_type": list(weighted), "loss_weights": list(weighted.values())}
+    rate = {"learning_rate": settings.dpo.learning_rate} if settings.dpo.learning_rate else {}
+    return rate | {"beta": settings.dpo.beta, "loss_type": list(weighted), "loss_weights": list(weighted.values())}
 
 
 def _accelerate_on_cpu(with_deepspeed: bool) -> dict[str, Any]:

@@ -20,7 +20,8 @@ from lema_ray.demo.server import ServerOptions, running
 from lema_ray.demo.wordings import NO_MISTAKE
 from lema_ray.grading.equations import equations_in
 from lema_ray.questions.errors import QuestionError
-from lema_ray.recipes.lema import Lema, correction_prompt
+from lema_ray.recipes.lema import Lema
+from lema_ray.recipes.lema_prompts import correction_prompt
 from lema_ray.records import Attempt, Completion, Grade, GradedAttempt, GradedQuestion, Message, Question, Sampling
 from lema_ray.steps import number_steps, split_steps
 

@@ -102,5 +102,32 @@ def test_a_run_is_scored_and_read_back(tmp_path: Path) -> None:
     assert scores.read_scores(run) == (found, comparisons)
 
 
+def test_the_seeds_of_an_arm_are_scored_and_compared_as_one(tmp_path: Path) -> None:
+    run = RunFolder(str(tmp_path))
+    marks = {"cot": "+---", "cot-seed1": "++--", "lema": "+++-", "lema-seed1": "++++"}
+    for model, rights in marks.items():
+        rows = list(single(rights))
+        rows = rows if model != "lema-seed1" else rows[::-1]
+        run.write_records(rows, GradedQuestion, "evaluations", f"{model}--greedy.parquet")
+    arms = {model: model.split("-")[0] for model in marks}
+    found, comparisons = scores.score_run(run, list(marks), ["greedy"], arms=arms)
+    assert [(s.model, s.pass_at_1, s.samples, s.seeds) for s in found] == [("cot", 0.375, 2, 2), ("lema", 0.875, 2, 2)]
+    assert found[0].pass_at == {} and found[0].tokens_per_answer == 15
+    assert found[1].self_correction["final_accuracy"] == 0.875
+    (c,) = comparisons
+    assert (c.baseline, c.model, c.difference, c.wins, c.losses) == ("cot", "lema", 0.5, 3, 0)
+    assert [(s.model, s.pass_at_1) for s in scores.read_model_scores(run)] == [
+        ("cot", 0.25), ("cot-seed1", 0.5), ("lema", 0.75), ("lema-seed1", 1.0),
+    ]  # fmt: skip
+
+
+def test_seeds_that_answered_different_questions_are_refused(tmp_path: Path) -> None:
+    run = RunFolder(str(tmp_path))
+    for model, rights in (("cot", "+---"), ("cot-seed1", "++-")):
+        run.write_records(list(single(rights)), GradedQuestion, "evaluations", f"{model}--greedy.parquet")
+    with pytest.raises(ValueError, match="different questions"):
+        scores.score_run(run, ["cot", "cot-seed1"], ["greedy"], arms={"cot": "cot", "cot-seed1": "cot"})
+
+
 def test_nothing_evaluated_yet_reads_as_nothing(tmp_path: Path) -> None:
     assert scores.read_scores(RunFolder(str(tmp_path))) == ([], [])

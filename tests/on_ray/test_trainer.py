@@ -105,12 +105,15 @@ def _weights(folder: str) -> Any:
 @pytest.fixture(scope="module")
 def by_one_worker(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path, cluster: None) -> RunFolder:
     """Three arms, one of pairs, ZeRO-2, one worker; the second's directory holds what an interrupted run left there."""
-    config, run = _config(tmp_path_factory.mktemp("one"), tiny_model, batch=8, deepspeed="auto", best="dev")
+    config, run = _config(
+        tmp_path_factory.mktemp("one"), tiny_model, batch=8, deepspeed="auto", best="dev", seeds=[0, 7]
+    )
     run.write_text("half a model", "models", "lema", "model.safetensors")
     run.write_text("half a model", "models", "lema.part", "model.safetensors")
     counts = train_arms(config, run, ["cot", "lema", "pairs"])
     assert counts["cot"]["examples"] == 48 and counts["cot"]["steps"] == 12
     assert 0 < counts["cot"]["learned_tokens"] < counts["cot"]["tokens"]
+    assert [*counts] == ["cot", "lema", "pairs", "cot-seed7", "lema-seed7", "pairs-seed7"]
     assert train_arms(config, run, ["cot", "lema", "pairs"]) == counts
     return run
 
@@ -126,6 +129,14 @@ def test_one_worker_fine_tunes_two_arms_one_after_the_other(by_one_worker: RunFo
         assert (Path(folder) / "chat_template.jinja").exists()
     assert _losses(by_one_worker, "cot") != _losses(by_one_worker, "lema")
     assert by_one_worker.files("models", suffix=".part") == [] and not by_one_worker.exists("models", "lema.part")
+
+
+def test_another_seed_is_another_training_of_the_same_rows(by_one_worker: RunFolder, tiny_model: Path) -> None:
+    check_saved_model(by_one_worker.uri("models", "lema-seed7"), str(tiny_model))
+    first, other = (by_one_worker.read_json("models", name, "trained.json") for name in ("lema", "lema-seed7"))
+    assert first["learned_tokens"] == other["learned_tokens"] and first["steps"] == other["steps"]
+    assert _losses(by_one_worker, "lema") != _losses(by_one_worker, "lema-seed7")
+    assert "| seed | 7 |" in by_one_worker.read_text("models", "lema-seed7", "README.md")
 
 
 def test_an_arm_of_pairs_is_trained_by_dpo(by_one_worker: RunFolder, tiny_model: Path) -> None:

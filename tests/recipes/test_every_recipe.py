@@ -14,6 +14,7 @@ from slipping_student import SlippingStudent
 
 from lema_ray import arrow
 from lema_ray.config import RecipeConfig, SandboxConfig
+from lema_ray.corrections import correct_question
 from lema_ray.demo import program_problems
 from lema_ray.demo.erring import MAKERS, err
 from lema_ray.demo.mutations import mutants
@@ -138,6 +139,21 @@ async def test_corrections_are_right_and_everything_is_accounted_for(name: str) 
             check_rows(recipe.to_examples(whole, correction), whole, correction.id)
     assert corrections >= len(rows)
     assert requests == teacher.requests + student.requests and cost == pytest.approx(0.25 * requests)
+
+
+@every_recipe
+async def test_what_it_asks_is_told_apart_from_what_others_ask(name: str) -> None:
+    (row,) = questions(1, name)
+    teacher, student = Teacher(), SlippingStudent()
+    recipes = [open_recipe(RecipeConfig(name=name)), *([open_recipe(RecipeConfig())] if name != "lema" else [])]
+    done = await correct_question(row, teacher, recipes=recipes, student=student)
+    asked = {(spent.recipe, spent.by): spent.requests for spent in done.spent}
+    mine = sum(requests for (recipe, _), requests in asked.items() if recipe == name)
+    outcome = await recipes[0].correct(row, Teacher(), SlippingStudent())
+    paid = [*outcome.corrections, *outcome.drops, *outcome.analyses, *outcome.judgements]
+    assert mine == sum(p.requests for p in paid) + len(outcome.attempts) > 0
+    assert sum(asked.values()) == teacher.requests + student.requests
+    assert sum(spent.cost for spent in done.spent) == pytest.approx(0.25 * sum(asked.values()))
 
 
 def check_rows(rows: list[TrainingExample], whole: GradedQuestion, correction_id: str) -> None:

@@ -6,7 +6,8 @@ import pytest
 
 from lema_ray.config import ConfigError, RecipeConfig
 from lema_ray.engines import RequestRefused
-from lema_ray.recipes.lema import Lema, correction_prompt
+from lema_ray.recipes.lema import Lema
+from lema_ray.recipes.lema_prompts import correction_prompt
 from lema_ray.records import Attempt, Completion, Grade, GradedAttempt, GradedQuestion, Message, Question, Sampling
 
 QUESTION = Question("q1", "Ann has 3 bags of 4 apples and eats 2. How many are left?", "10", "test")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 
@@ -282,6 +283,8 @@ async def test_some_rows_doubt_twice() -> None:
     lines = text_of(recipe, whole, fix).splitlines()
     assert lines[:2] == OTHER.splitlines()[:2] and lines[2].startswith("Hmm, let me start over")
     assert lines[3:5] == ATTEMPT.splitlines()[:2] and lines[5:] == ["Wait, 12 - 2 is not 9.", *FIX.splitlines()[2:]]
+    later = [replace(c, wrong_step=2) if c.attempt_id == "a1" else c for c in whole.corrections]
+    assert "Hmm" not in text_of(recipe, replace(whole, corrections=tuple(later)), fix)
     same = graded(ATTEMPT, ATTEMPT.replace("is 9.", "is 8."))
     alike = GradedQuestion(QUESTION, same.attempts, (await recipe.correct(same, Corrector(), None)).corrections)
     assert len(alike.corrections) == 4 and text_of(recipe, alike, alike.corrections[0]).count("Step 1") == 1
