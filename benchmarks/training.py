@@ -104,10 +104,12 @@ def bare(base: str, rows: Any, size: int) -> dict[str, Any]:
     from transformers import AutoModelForCausalLM
 
     from lema_ray.training.collating import PaddedRows
+    from lema_ray.training.loop import load_deepspeed
 
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.0)
-    config = {"train_micro_batch_size_per_gpu": size, "zero_optimization": {"stage": 2}, "gradient_clipping": 1.0}
+    config = {"train_micro_batch_size_per_gpu": size, "gradient_clipping": 1.0}
+    config |= {"zero_optimization": load_deepspeed("zero2")["zero_optimization"]}
     config |= {"zero_allow_untested_optimizer": True, "zero_force_ds_cpu_optimizer": False}
     engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=config)
     collate, clock = PaddedRows(0), Clock()

@@ -7,13 +7,14 @@ another `loss_type`, label smoothing, experts to balance, shared sequences.
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 from lema_ray.training.masking import NOT_LEARNED
 
 SMALL_LOGITS = 2**26
 """Up to so many numbers (a quarter of a GB in 32 bits) a micro-batch's logits are made at once; beyond, TRL makes them
-in tiles, and once more in the backward pass."""
+in tiles, and once more in the backward pass. Counted as if every position were learned."""
 
 
 class PlainNll:
@@ -47,16 +48,23 @@ class PlainNll:
 
 def summed_nll(model: Any, batch: dict[str, Any], in_tiles: bool) -> Any:
     """The negative log-likelihood of a batch's learned tokens, given what stands before them, as one number."""
-    from torch.nn.functional import cross_entropy
+    from torch.nn.functional import cross_entropy, pad
 
     if in_tiles:
         return -model(**batch, fused_lm_head=True).log_probs.sum()
     inputs = {name: value for name, value in batch.items() if name != "labels"}
-    logits = model(**inputs, use_cache=False).logits[:, :-1]
-    places = learned(batch["labels"])
-    return cross_entropy(logits[places].float(), batch["labels"][:, 1:][places], reduction="sum")
+    told = learned(batch["labels"])
+    # Logits of the positions before learned tokens only; no row's last position is one.
+    logits = model(**inputs, logits_to_keep=pad(told, (0, 1)), use_cache=False).logits
+    return cross_entropy(logits.float(), batch["labels"][:, 1:][told], reduction="sum")
 
 
 def learned(labels: Any) -> Any:
     """Which tokens after each row's first are learned, as a mask."""
     return labels[:, 1:] != NOT_LEARNED
+
+
+def takes_positions(model: Any) -> bool:
+    """Whether a model, with or without an adapter, makes logits of chosen positions only; of text nearly all do."""
+    inner = model.get_base_model() if hasattr(model, "get_base_model") else model
+    return "logits_to_keep" in signature(inner.forward).parameters

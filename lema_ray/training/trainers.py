@@ -17,7 +17,7 @@ from lema_ray.training.collating import PackedRows, PaddedRows, PairedRows
 from lema_ray.training.first_step import TrainingFailed, check_packing
 from lema_ray.training.meter import Meter
 from lema_ray.training.packing import pack_rows, row_lengths
-from lema_ray.training.sft_loss import SMALL_LOGITS, PlainNll
+from lema_ray.training.sft_loss import SMALL_LOGITS, PlainNll, takes_positions
 
 if TYPE_CHECKING:
     from lema_ray.training.loop import TrainJob
@@ -44,7 +44,7 @@ def open_trainer(job: TrainJob, arguments: Any, tokenizer: Any, callbacks: Itera
     )
     trainer.ids = lambda row: str((job.rows if trainer.model.training else job.dev_rows)[row]["id"])
     trainer.meter = Meter(flops_per_token(trainer.model, job))
-    trainer.in_tiles = _most_logits(trainer, job) > SMALL_LOGITS
+    trainer.in_tiles = not takes_positions(trainer.model) or _most_logits(trainer, job) > SMALL_LOGITS
     return trainer
 
 
