@@ -79,7 +79,7 @@ def _train(plan: Plan, base: str, arm: str) -> None:
             dev_rows=dev_rows,
             output=output,
             checkpoints=f"{scratch}/checkpoints",
-            best=run.uri("checkpoints", arm, "best") if local else f"{scratch}/best",
+            best=run.uri("checkpoints", arm, "best"),
             objective=objective,
             settings=plan.settings,
             deepspeed=_picked(plan, run, base, arm, objective, rows),
