@@ -16,7 +16,7 @@ from lema_ray.training.best import best_note, keep_best, take_best
 from lema_ray.training.deepspeed_files import load_deepspeed
 from lema_ray.training.first_step import TrainingFailed, save_test
 from lema_ray.training.masking import end_of_turn
-from lema_ray.training.saved_model import check_saved_model, finish_model
+from lema_ray.training.saved_model import check_adapter, check_saved_model, finish_model
 from lema_ray.training.settings import build_trainer_arguments, start_worker
 from lema_ray.training.trainers import open_trainer
 
@@ -129,8 +129,8 @@ def _final_loss(history: Sequence[dict[str, float]], state: Any) -> float:
 
 
 def _save(trainer: Any, job: TrainJob, counts: dict[str, Any]) -> None:
-    adapted = job.settings.method != "full"
-    folder = f"{job.output}/adapter" if adapted else job.output
+    merged = job.settings.method != "full" and job.settings.lora.merge
+    folder = f"{job.output}/adapter" if merged else job.output
     best = best_note(job.best) if job.settings.best == "dev" else None
     if best is None:
         # Every worker takes part: under ZeRO-3 each holds a share of the weights.
@@ -140,12 +140,16 @@ def _save(trainer: Any, job: TrainJob, counts: dict[str, Any]) -> None:
     if best is not None:
         take_best(job.best, folder)
         counts |= {"best_step": best["step"], "best_dev_loss": round(best["eval_loss"], 4)}
-    if adapted:
+    if merged:
         _merge(job)
-    card = {"base": job.base, "method": job.settings.method, "objective": job.objective, **job.card}
+    kind = "adapter" if job.settings.leaves_adapter else "merged" if merged else "full"
+    card = {"base": job.base, "kind": kind, "objective": job.objective, **job.card}
     card |= {"counts": job.card["counts"] | counts, "settings": job.settings.trainer, "seed": job.seed}
     finish_model(job.output, end_of_turn(_tokenizer(job.base)), card)
-    check_saved_model(job.output, job.base)
+    if job.settings.leaves_adapter:
+        check_adapter(job.output)
+    else:
+        check_saved_model(job.output, job.base)
 
 
 def _merge(job: TrainJob) -> None:
