@@ -17,7 +17,8 @@ from lema_ray.on_ray.training_progress import followed
 from lema_ray.on_ray.training_worker import DONE, Plan, work
 from lema_ray.runs import RunFolder
 
-NO_ROOM = os.strerror(errno.ENOSPC)
+NO_ROOM = (os.strerror(errno.ENOSPC), "unexpected pos")
+"""What the system, and torch, say of a disk without room."""
 
 
 def train_arm(config: RunConfig, run: RunFolder, arm: str) -> dict[str, Any]:
@@ -88,7 +89,7 @@ def _fit(plan: Plan) -> None:
 def _explained(plan: Plan, error: str) -> str:
     """What made the workers fail twice; a disk without room, which comes in many ways, as one line."""
     what = f"training {', '.join(plan.arms)}"
-    if NO_ROOM not in error:
+    if not any(sign in error for sign in NO_ROOM):
         return f"{what} failed twice in its workers:\n{error}"
     where = f"{RunFolder(plan.root).uri('checkpoints')}, or a worker's temporary folder"
     return f"{what}: the disk is full ({where}). The last checkpoint is kept: free some space and run the same command"

@@ -52,7 +52,7 @@ class Need:
     """Bytes by part: of each worker's GPU (its process on the CPU), and of the host for all its workers' offloading.
 
     `in_turn` are activations and gradients: a backward pass makes the one while it gives up the other, so that only the
-    larger counts, unless gradients are kept from one micro-batch to the next.
+    larger counts. Gradients that are kept from one micro-batch to the next come on top.
     """
 
     gpu: dict[str, float]
@@ -135,10 +135,14 @@ def needed(shape: ModelShape, load: Load, deepspeed: dict[str, Any] | None, work
         "buckets": buckets,
         "overhead": OVERHEAD,
     }
-    in_turn = {"activations": activations(shape, load), "gradients": gradients if moved == "none" else 0.0}
+    # DeepSpeed's step begins with a copy of the gradients in 32 bits.
+    copied = 4 * load.trained / (workers if stage >= 1 else 1) if deepspeed and moved == "none" else 0.0
+    held = gradients if moved == "none" else 0.0
+    gpu |= {"gradients": held} if load.accumulates else {}
+    last = copied if load.accumulates else held + copied
+    in_turn = {"activations": activations(shape, load), "gradients for the step": last}
     host = (states + gradients if moved == "cpu" else 0.0) + (weights if parked == "cpu" else 0.0)
-    kept = load.accumulates
-    return Need(gpu | in_turn if kept else gpu, {} if kept else in_turn, host * workers)
+    return Need(gpu, in_turn, host * workers)
 
 
 def _buckets(zero: dict[str, Any], load: Load) -> float:

@@ -18,7 +18,7 @@ from on_ray_config import small
 from lema_ray.config import RunConfig, parse_config
 from lema_ray.models import ModelError, check_model
 from lema_ray.on_ray.evaluate import examiners, proven, trained_spec
-from lema_ray.on_ray.trainer import train_arm, train_arms
+from lema_ray.on_ray.trainer import _explained, _plan, train_arm, train_arms
 from lema_ray.records import Message, Question, Span, TrainingExample
 from lema_ray.runs import RunFolder
 from lema_ray.training.loop import TrainingFailed
@@ -215,6 +215,16 @@ def test_lora_can_leave_the_adapter_alone_and_it_is_served_on_its_base(tmp_path:
     with examiners(config) as pool:
         answer, agreed = proven(pool, config, spec, questions)
     assert spec.lora == str(folder) and answer and sum(one.tokens for one in agreed) > 0
+
+
+def test_a_full_disk_is_one_line_and_other_deaths_are_told_whole(tmp_path: Path, tiny_model: Path) -> None:
+    config, run = _config(tmp_path, tiny_model, batch=8)
+    plan = _plan(config, run, ("cot",))
+    with open("/dev/full", "wb", buffering=0) as full, pytest.raises(OSError) as error:
+        full.write(b"a checkpoint")
+    said = _explained(plan, f"Worker 0 failed:\nTraceback ...\nOSError: {error.value}")
+    assert said.startswith("training cot: the disk is full") and "checkpoint is kept" in said and "\n" not in said
+    assert "failed twice in its workers:\nkilled" in _explained(plan, "killed")
 
 
 def test_a_row_that_does_not_fit_is_refused_by_its_id_and_not_tried_again(tmp_path: Path, tiny_model: Path) -> None:
