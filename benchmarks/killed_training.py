@@ -1,8 +1,9 @@
 """A training that something stops goes on from its checkpoint: its curve and model against an undisturbed training's.
 
-    .venv/bin/python benchmarks/killed_training.py [driver|node|disk] [step] [folder]
+    .venv/bin/python benchmarks/killed_training.py [driver|node|disk] [step] [undisturbed] [folder]
 
-Default: the driver, killed once it has done 8 of 24 steps, in a temporary folder; `folder` may be in a bucket.
+Default: the driver, killed once it has done 8 of 24 steps, in temporary folders. `undisturbed` keeps the undisturbed
+run for the next time; `folder` is for the other and may be in a bucket.
 `driver`: `kill -9`, and the same command again. `node`: the second of two Ray nodes on this machine, which has both
 workers, is killed with all its processes, and a third is added. `disk`: the folder is a tmpfs (root is needed) with
 room for one checkpoint only, which gets room for the second start.
@@ -75,8 +76,8 @@ def started(folder: str, name: str, *address: str) -> subprocess.Popen[bytes]:
 
 
 def finished(folder: str, name: str) -> None:
-    """A driver that is to come to its end."""
-    if started(folder, name).wait() != 0:
+    """A driver that is to come to its end, unless one has already."""
+    if not RunFolder(f"{folder}/{name}").exists("models", "cot", "trained.json") and started(folder, name).wait() != 0:
         sys.exit(f"the training {name} failed")
 
 
@@ -152,10 +153,10 @@ def outcome(folder: str, name: str) -> tuple[list[float], Any]:
     return [e["loss"] for e in history if "loss" in e], run.read_json("models", "cot", "trained.json")["best_step"]
 
 
-def main(kind: str = "driver", step: str = "8", folder: str | None = None) -> None:
+def main(kind: str = "driver", step: str = "8", kept: str | None = None, folder: str | None = None) -> None:
     """One undisturbed training, one that is stopped and goes on."""
     ways = {"driver": killed_driver, "node": killed_node, "disk": full_disk}
-    with tempfile.TemporaryDirectory() as undisturbed, place(kind, folder) as disturbed:
+    with place("", kept) as undisturbed, place(kind, folder) as disturbed:
         finished(undisturbed, "undisturbed")
         ways[kind](disturbed, int(step))
         (ours, best), (theirs, their_best) = outcome(disturbed, "killed"), outcome(undisturbed, "undisturbed")
