@@ -103,6 +103,8 @@ class RunConfig(Section):
     def _rounds_follow_an_arm(self) -> RunConfig:
         if self.rounds.arm is not None and self.rounds.arm not in self.build.arms:
             raise ValueError(f"rounds.arm: {self.rounds.arm!r} is not one of {', '.join(self.build.arms)}")
+        if self.rounds.count > 1 and self.train.leaves_adapter:
+            raise ValueError("rounds: the next round's student is a whole model: leave train.lora.merge at true")
         return self
 
     @model_validator(mode="after")

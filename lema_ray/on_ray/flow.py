@@ -158,7 +158,7 @@ class Flow:
         self._need("build", "lema build")
 
         def work() -> dict[str, Any]:
-            from lema_ray.on_ray.evaluate import examiners, proven
+            from lema_ray.on_ray.evaluate import examiners, proven, trained_spec
             from lema_ray.on_ray.trainer import train_arms
 
             connect(self.config)
@@ -169,7 +169,8 @@ class Flow:
             with examiners(self.config) as pool:
                 questions = list(islice(self.run.read_records(Question, "questions", "test.parquet"), PROVEN_ON))
                 for name in trained:
-                    answer, agreed = proven(pool, self.config, self.run.uri("models", name), questions)
+                    spec = trained_spec(self.config, self.base, self.run.uri("models", name))
+                    answer, agreed = proven(pool, self.config, spec, questions)
                     print(f"models/{name} loads in vLLM and answers: {' '.join(answer.split())[:100]}", flush=True)
                     same = f"{sum(a.tokens for a in agreed)} greedy tokens of {len(agreed)} answers"
                     print(f"models/{name} says the same in transformers: {same}", flush=True)
@@ -193,14 +194,16 @@ class Flow:
 
         def work() -> dict[str, Any]:
             from lema_ray.evaluation.scores import read_model_scores, score_run
-            from lema_ray.on_ray.evaluate import engine_spec, examine_model, examiners
+            from lema_ray.on_ray.evaluate import engine_spec, examine_model, examiners, trained_spec
 
             connect(self.config)
             gpus_are_free("evaluate")
             models = dict(self.config.evaluate.models)
             if self.config.evaluate.trained:
-                ours = {"base": self.base} | {name: self.run.uri("models", name) for name in self.config.trained}
-                models = {name: engine_spec(self.config, model) for name, model in ours.items()} | models
+                ours = {"base": engine_spec(self.config, self.base)}
+                for name in self.config.trained:
+                    ours[name] = trained_spec(self.config, self.base, self.run.uri("models", name))
+                models = ours | models
             took = {}
             with examiners(self.config) as pool:
                 for name, spec in models.items():
