@@ -94,14 +94,16 @@ class Examiner:
     async def agree(self, questions: list[Question]) -> list[Agreement]:
         """How far the served model's greedy answers are those of its folder in transformers. Raises `ModelError`."""
         from lema_ray.engines.chat_template import ChatTemplate
+        from lema_ray.models import resolve_model
         from lema_ray.training.proof import TOKENS, follow
 
         prompts, spec = [solve_prompt(question) for question in questions], self._engine.spec
         sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=TOKENS)
         said = await asyncio.gather(*(self._engine(prompt, sampling) for prompt in prompts))
-        template = ChatTemplate(self._engine.model)
+        folder = await asyncio.to_thread(resolve_model, self._engine.model)
+        template = ChatTemplate(folder)
         asked = [template.tokens(prompt) for prompt in prompts]
-        return await asyncio.to_thread(follow, self._engine.model, asked, [one.text for one in said], spec.dtype)
+        return await asyncio.to_thread(follow, folder, asked, [one.text for one in said], spec.dtype)
 
     async def close(self) -> None:
         """Give back the engine's memory and processes before the actor ends."""
