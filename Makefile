@@ -3,7 +3,7 @@
 
 PYTEST = .venv/bin/python -m pytest
 LIGHT = not ray and not vllm and not train and not serve and not browser
-BENCHMARKS = help grading policy_stream sampling limiter corrector_requests driver_memory evaluation_memory serving
+BENCHMARKS = help grading policy_stream sampling limiter corrector_requests scale evaluation_memory serving
 
 demo: setup  ## the whole flow for real, on this machine, with nothing but this repository
 	.venv/bin/python jobs/run.py --config jobs/configs/demo.yaml

@@ -27,6 +27,9 @@ class RayConfig(Section):
     num_cpus: int | None = Field(
         None, gt=0, description="logical CPUs of a local cluster; default: what the plan needs"
     )
+    logs: Literal["plain", "json"] = Field(
+        "plain", description="json: driver and workers log JSON lines with run, stage and question"
+    )
 
 
 class BudgetConfig(Section):

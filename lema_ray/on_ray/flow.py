@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from lema_ray.brief import brief
 from lema_ray.config import ConfigError, OpenAISpec, RunConfig, VLLMSpec, round_configs
 from lema_ray.on_ray.launching import launched_config, open_and_close
+from lema_ray.on_ray.logs import log
 from lema_ray.planning.student import asked_student
 from lema_ray.records import Question, content_id
 from lema_ray.runs import RunFolder, open_run
@@ -56,10 +57,12 @@ class Flow:
             print(f"{name}: done already ({done['seconds']} s), in {self.run.root}", flush=True)
             return done
         print(f"{name}: ...", flush=True)
-        start = time.monotonic()
+        about, start = {"run": self.config.name, "stage": name}, time.monotonic()
+        log.info("begins", extra=about)
         counts = work()
         self.run.record_stage(name, time.monotonic() - start, counts)
         print(f"{name}: {brief(name, counts)} in {time.monotonic() - start:.0f} s", flush=True)
+        log.info("is done", extra=about | {"seconds": round(time.monotonic() - start, 2), "counts": counts})
         return counts
 
     def _need(self, stage: str, command: str) -> dict[str, Any]:
@@ -86,6 +89,16 @@ class Flow:
             connect(self.config)
         for stage, pools in pending.items():
             check_plan(stage, pools)
+
+    def check(self) -> None:
+        """All that can be told before a whole run begins: does its plan fit, is every model there, every key good?"""
+        self.check_cluster()
+        if self.run.stage("collect") is None:
+            self.check_engines()
+        if self.run.stage("evaluate") is None:
+            for engine in self.config.evaluate.models.values():
+                if isinstance(engine, OpenAISpec) and not engine.launch:
+                    asyncio.run(open_and_close(engine))
 
     def questions(self) -> dict[str, Any]:
         """Read, check and write the questions (or the attempts to import)."""
@@ -253,7 +266,7 @@ def run_all(config: RunConfig, redo_changed: bool = False) -> str:
     runs, said = [], []
     for each in rounds:
         flow = Flow(each, redo_changed)
-        flow.check_cluster()
+        flow.check()
         flow.questions()
         flow.collect()
         flow.build(variants=each.variants is not None)
