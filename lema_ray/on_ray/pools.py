@@ -70,6 +70,11 @@ class HeldEngine:
         self.engine = open_engine(spec, leases, paying.paid.run if paying else None)
         self._paid = None if paying is None else _kept(self.engine, paying.paid, stage, role)
 
+    async def keep(self) -> None:
+        """Wait until the log has what was received: a finished row must not be there without it."""
+        if self._paid is not None and not self._paid.log.appends:
+            await asyncio.to_thread(self._paid.log.flush)
+
     def for_row(self, row: str) -> Generate:
         """The engine as the work on one row sees it."""
         return self.engine if self._paid is None else self._paid.for_row(row)
@@ -121,7 +126,13 @@ class EnginePool:
             self._started = asyncio.create_task(self._start())
             self._watch = asyncio.create_task(self._watching())
         await asyncio.shield(self._started)
-        return list(await asyncio.gather(*map(self._done, rows)))
+        done = await asyncio.gather(*map(self._done, rows))
+        await asyncio.gather(*(one.keep() for one in self._all_held))
+        return list(done)
+
+    @property
+    def _all_held(self) -> set[HeldEngine]:
+        return {self._held, self._student or self._held}
 
     async def _start(self) -> None:
         """Open what is held, unless the processes that tried before all died of it."""
@@ -133,8 +144,7 @@ class EnginePool:
                 f"{stage}: the process with {self._engine.model} died {MOST_DEATHS} times before a row was done. "
                 f"Its last words:\n{last_words(words)}"
             )
-        held = {self._held, self._student or self._held}
-        await asyncio.gather(*(one.engine.start() for one in held))
+        await asyncio.gather(*(one.engine.start() for one in self._all_held))
         log.info("%s is ready", self._engine.model, extra={"run": self._run, "stage": stage})
 
     async def _done(self, graded: GradedQuestion) -> GradedQuestion:

@@ -68,6 +68,13 @@ class PaidLog:
             else:
                 self._hold(line)
 
+    def flush(self) -> None:
+        """Write what is held. Raises `OSError`, also for what could not be written earlier."""
+        with self._lock:
+            if self._failure is not None:
+                raise self._failure
+            self._flush()
+
     def close(self) -> None:
         """Write what is held and close the file."""
         with self._lock:

@@ -92,6 +92,7 @@ def test_the_demo_runs_as_a_job_in_a_bucket(cluster: OwnCluster, tiny_model: Pat
     assert list(run.manifest["stages"]) == ["questions", "collect", "build", "train", "evaluate"]
     assert len(run.read_text("report.html")) > 10_000
     assert run.exists("models", "lema", "model.safetensors")
+    assert len(list(read_paid(run))) == run.manifest["stages"]["collect"]["requests"], "the log is whole when rows are"
     assert not [name for name in run.files() if name.endswith(".part")], "nothing half is left"
 
 
