@@ -2,16 +2,18 @@
 .PHONY: demo test test-fast check bench setup lock
 
 PYTEST = .venv/bin/python -m pytest
-BENCHMARKS = help grading policy_stream sampling limiter corrector_requests driver_memory evaluation_memory serving
+LIGHT = not ray and not vllm and not train and not serve and not browser
+BENCHMARKS = help grading policy_stream sampling limiter corrector_requests scale evaluation_memory serving
 
 demo: setup  ## the whole flow for real, on this machine, with nothing but this repository
 	.venv/bin/python jobs/run.py --config jobs/configs/demo.yaml
 
 test: setup  ## everything that can run on this machine
-	$(PYTEST)
+	$(PYTEST) -m "$(LIGHT)" -n 2 --dist loadfile
+	$(PYTEST) -m "not ($(LIGHT))"
 
-test-fast: setup  ## what needs no cluster, no engine and no training
-	$(PYTEST) -m "not ray and not vllm and not train and not serve and not browser"
+test-fast: setup  ## what needs no cluster, no engine and no training, in two processes
+	$(PYTEST) -m "$(LIGHT)" -n 2 --dist loadfile
 
 check: setup  ## format, lint, types, import rules
 	.venv/bin/ruff format --check . && .venv/bin/ruff check . && .venv/bin/mypy && .venv/bin/lint-imports

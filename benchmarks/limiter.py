@@ -10,13 +10,14 @@ over the limit; `most` is the most that a server let in within any 60 s, `429` t
 
 import asyncio
 import json
-import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
+
+from fault_server import fault_server
 
 from lema_ray.config import LimitsConfig, OpenAISpec
 from lema_ray.demo.word_problems import generate
@@ -36,13 +37,8 @@ PROMPTS = [
 
 
 def serve(kind: str, limit: int, stack: ExitStack) -> str:
-    """The address of a server of its own process."""
-    options = [f"--{kind}-per-minute", str(limit), "--latency-s", str(LATENCY_S)]
-    command = [sys.executable, "-m", "lema_ray.cli", "fault-server", *options]
-    server = stack.enter_context(subprocess.Popen(command, stdout=subprocess.PIPE, text=True))
-    stack.callback(server.terminate)
-    assert server.stdout
-    return server.stdout.readline().split()[-1]
+    """The address of a server that enforces a limit."""
+    return stack.enter_context(fault_server(f"--{kind}-per-minute", limit, "--latency-s", LATENCY_S))
 
 
 async def client(engine: OpenAIEngine, first: int, until: float) -> int:
@@ -77,7 +73,7 @@ async def case(url: str, kind: str, limit: int, clients: int, seconds: float) ->
         await engine.start()
     start = time.monotonic()
     used = await asyncio.gather(*(client(e, 40 * i, start + seconds) for i, e in enumerate(engines)))
-    stats = await asyncio.to_thread(lambda: json.load(urllib.request.urlopen(url.replace("/v1", "/stats"))))
+    stats = await asyncio.to_thread(stats_of, url)
     for engine in engines:
         await engine.close()
     return line(kind, limit, clients, seconds, sum(used), stats)
@@ -93,7 +89,23 @@ def line(kind: str, limit: int, clients: int, seconds: float, used: int, stats: 
 
 
 def with_ray(seconds: float, clients: int) -> None:
-    """The same with the limiter in its actor and each client in an actor of its own."""
+    """The same with the limiter in its actor and each client in an actor of its own, for each limit."""
+    import ray
+
+    with ExitStack() as stack:
+        ray.init(num_cpus=1, include_dashboard=False, log_to_driver=False)
+        cases = [(kind, limit, serve(kind, limit, stack)) for kind, limit in CASES]
+        working = [_clients(kind, limit, url, clients) for kind, limit, url in cases]
+        ray.get([actor.ready.remote() for actors in working for actor in actors])
+        begun = [[a.work.remote(40 * i, seconds) for i, a in enumerate(actors)] for actors in working]
+        used = [sum(ray.get(refs)) for refs in begun]
+        for (kind, limit, url), tokens in zip(cases, used, strict=True):
+            print(line(kind, limit, clients, seconds, tokens, stats_of(url)), flush=True)
+        ray.shutdown()
+
+
+def _clients(kind: str, limit: int, url: str, clients: int) -> list[Any]:
+    """Actors with an engine each that lease from one limiter."""
     import tempfile
 
     import ray
@@ -101,28 +113,25 @@ def with_ray(seconds: float, clients: int) -> None:
     from lema_ray.on_ray.limiter import Endpoint, Limiters, shared_leases
     from lema_ray.runs import RunFolder
 
-    kind, limit = CASES[0]
-    with ExitStack() as stack:
-        url = serve(kind, limit, stack)
-        spec = OpenAISpec(model="rule-based-teacher", base_url=url, limits=LimitsConfig(requests_per_minute=limit))
-        ray.init(num_cpus=clients + 1, include_dashboard=False, log_to_driver=False)
-        endpoint, run = Endpoint(spec, clients), RunFolder(tempfile.mkdtemp())
-        limiters = ray.remote(num_cpus=0)(Limiters).remote(run, [endpoint], Budget())
+    spec = OpenAISpec(model="rule-based-teacher", base_url=url, limits=LimitsConfig(**{f"{kind}_per_minute": limit}))
+    endpoints, run = [Endpoint(spec, clients)], RunFolder(tempfile.mkdtemp())
+    limiters = ray.remote(num_cpus=0)(Limiters).remote(run, endpoints, Budget())
 
-        class Client:
-            async def ready(self) -> None:
-                self.engine = OpenAIEngine(spec, shared_leases(limiters, spec))
-                await self.engine.start()
+    class Client:
+        async def ready(self) -> None:
+            self.engine = OpenAIEngine(spec, shared_leases(limiters, spec))
+            await self.engine.start()
 
-            async def work(self, first: int, seconds: float) -> int:
-                return await client(self.engine, first, time.monotonic() + seconds)
+        async def work(self, first: int, seconds: float) -> int:
+            return await client(self.engine, first, time.monotonic() + seconds)
 
-        actors = [ray.remote(num_cpus=1)(Client).remote() for _ in range(clients)]
-        ray.get([actor.ready.remote() for actor in actors])
-        used = sum(ray.get([actor.work.remote(40 * i, seconds) for i, actor in enumerate(actors)]))
-        stats = json.load(urllib.request.urlopen(url.replace("/v1", "/stats")))
-        print(line(kind, limit, clients, seconds, used, stats))
-        ray.shutdown()
+    return [ray.remote(num_cpus=0)(Client).remote() for _ in range(clients)]
+
+
+def stats_of(url: str) -> dict[str, Any]:
+    """What a server has counted."""
+    counted: dict[str, Any] = json.load(urllib.request.urlopen(url.replace("/v1", "/stats")))
+    return counted
 
 
 async def main(seconds: float) -> None:

@@ -2,24 +2,26 @@
 
     .venv/bin/python benchmarks/serving.py [MODEL] [--haproxy]
 
-Both are up at once and take turns, so that other work on the machine hits both alike; one that waits uses no CPU.
-Closed loop: so many clients each send a streamed chat of 64 new tokens and then the next.
+All are up at once and take turns, so that other work on the machine hits them alike; one that waits uses no CPU.
+`--haproxy` adds a third: ours with HAProxy in the place of Ray Serve's own proxy. Streamed chats of 64 new tokens;
+closed loop: so many clients each send one and then the next; open loop: they come at random moments.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import signal
+import random
 import socket
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 
@@ -30,9 +32,13 @@ from serve.keys import add_key
 KEYS = Path(tempfile.mkdtemp()) / "keys.yaml"
 KEY = add_key(KEYS, "bench", KeyLimits())
 HEADERS = {"authorization": f"Bearer {KEY}"}
-LOADS = {1: 16, 8: 64, 32: 128}
+LOADS = {1: 16, 8: 64, 32: 128, 128: 256}
 """Requests per round by concurrency."""
 ROUNDS = 3
+OPEN = 256
+"""Requests of a round of the open loop."""
+NEAR = 0.8
+"""The open loop's requests a second, as a part of the bare server's most in the closed loop."""
 NEW_TOKENS = 64
 ENGINE = {"max_num_seqs": 64, "cpu_kv_cache_gb": 0.5}
 
@@ -57,30 +63,51 @@ class Measured:
 async def closed_loop(url: str, model: str, clients: int, requests: int, into: Measured) -> None:
     """One round."""
     numbers = iter(range(requests))
-    async with aiohttp.ClientSession(headers=HEADERS, connector=aiohttp.TCPConnector(limit=0)) as session:
-        start = time.perf_counter()
-        await asyncio.gather(*(_client(session, url, model, numbers, into) for _ in range(clients)))
-        into.rates.append(requests / (time.perf_counter() - start))
+
+    async def client(session: aiohttp.ClientSession) -> None:
+        for number in numbers:
+            into.first_ms.append(await _first_token_ms(session, url, model, number))
+
+    start = time.perf_counter()
+    async with _session() as session:
+        await asyncio.gather(*(client(session) for _ in range(clients)))
+    into.rates.append(requests / (time.perf_counter() - start))
 
 
-async def _client(session: aiohttp.ClientSession, url: str, model: str, numbers: object, into: Measured) -> None:
-    for number in numbers:  # type: ignore[attr-defined]
-        body = {
-            "model": model,
-            "messages": [{"role": "user", "content": f"Tom has {number} apples and buys 3 more. How many has he?"}],
-            "max_tokens": NEW_TOKENS,
-            "ignore_eos": True,
-            "stream": True,
-        }
-        sent, first = time.perf_counter(), None
-        async with session.post(f"{url}/v1/chat/completions", json=body) as answer:
-            assert answer.status == 200, await answer.text()
-            async for line in answer.content:
-                # The first event has the role only.
-                if first is None and b'"content":"' in line and b'"content":""' not in line:
-                    first = time.perf_counter() - sent
-        assert first is not None
-        into.first_ms.append(first * 1000)
+async def open_loop(url: str, model: str, rate: float, into: Measured) -> None:
+    """One round of `OPEN` requests, `rate` a second on average, at the same random moments for every side."""
+    gaps = random.Random(len(into.rates))
+    start = time.perf_counter()
+    async with _session() as session, asyncio.TaskGroup() as group:
+        asked = []
+        for number in range(OPEN):
+            asked.append(group.create_task(_first_token_ms(session, url, model, number)))
+            await asyncio.sleep(gaps.expovariate(rate))
+    into.first_ms += [one.result() for one in asked]
+    into.rates.append(OPEN / (time.perf_counter() - start))
+
+
+def _session() -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(headers=HEADERS, connector=aiohttp.TCPConnector(limit=0))
+
+
+async def _first_token_ms(session: aiohttp.ClientSession, url: str, model: str, number: int) -> float:
+    body = {
+        "model": model,
+        "messages": [{"role": "user", "content": f"Tom has {number} apples and buys 3 more. How many has he?"}],
+        "max_tokens": NEW_TOKENS,
+        "ignore_eos": True,
+        "stream": True,
+    }
+    sent, first = time.perf_counter(), None
+    async with session.post(f"{url}/v1/chat/completions", json=body) as answer:
+        assert answer.status == 200, await answer.text()
+        async for line in answer.content:
+            # The first event has the role only.
+            if first is None and b'"content":"' in line and b'"content":""' not in line:
+                first = time.perf_counter() - sent
+    assert first is not None
+    return first * 1000
 
 
 def _start(name: str, command: Sequence[str], **environment: str) -> subprocess.Popen[bytes]:
@@ -91,7 +118,7 @@ def _start(name: str, command: Sequence[str], **environment: str) -> subprocess.
 def _bare(path: str, port: int) -> list[str]:
     arguments = f"--served-model-name {path} --port {port} --host 127.0.0.1 --dtype float32 --enforce-eager"
     arguments += f" --no-enable-chunked-prefill --max-num-seqs {ENGINE['max_num_seqs']} --enable-prefix-caching"
-    arguments += f" --kv-cache-memory-bytes {int(ENGINE['cpu_kv_cache_gb'] * 2**30)} --distributed-executor-backend uni"
+    arguments += f" --kv-cache-memory-bytes {int(ENGINE['cpu_kv_cache_gb'] * 2**30)}"
     arguments += f" --disable-uvicorn-access-log --api-key {KEY}"
     return [sys.executable, "-m", "vllm.entrypoints.launchers.api_server.entry", "--model", path, *arguments.split()]
 
@@ -117,40 +144,54 @@ async def _ready(url: str) -> float:
 
 
 async def _measure(urls: dict[str, str], path: str) -> None:
+    most = 0.0
     for clients, requests in LOADS.items():
-        sides = {name: Measured() for name in urls}
-        for url in urls.values():
-            await closed_loop(url, path, clients, max(8, clients), Measured())
-        for _ in range(ROUNDS):
-            for name, url in urls.items():
-                await closed_loop(url, path, clients, requests, sides[name])
-        bare, ours = sides["bare"], sides["ours"]
-        ratio = statistics.median(ours.rates) / statistics.median(bare.rates)
-        for name, side in sides.items():
-            print(f"{clients:3} clients {name}: {side.line()}", flush=True)
-        print(
-            f"{clients:3} clients: throughput {ratio:.2f}, first token p50 {ours.p(50) - bare.p(50):+.1f} ms",
-            flush=True,
-        )
+        sides = await _in_turns(urls, lambda url, into: closed_loop(url, path, clients, requests, into))  # noqa: B023
+        _print(f"{clients:3} clients", sides)
+        most = max(most, statistics.median(sides["bare"].rates))
+    sides = await _in_turns(urls, lambda url, into: open_loop(url, path, NEAR * most, into))
+    _print(f"{NEAR * most:.1f} requests/s, open loop", sides)
+
+
+async def _in_turns(
+    urls: dict[str, str], load: Callable[[str, Measured], Coroutine[Any, Any, None]]
+) -> dict[str, Measured]:
+    sides = {name: Measured() for name in urls}
+    for url in urls.values():
+        await load(url, Measured())
+    for _ in range(ROUNDS):
+        for name, url in urls.items():
+            await load(url, sides[name])
+    return sides
+
+
+def _print(load: str, sides: dict[str, Measured]) -> None:
+    bare = sides["bare"]
+    for name, side in sides.items():
+        ratio = statistics.median(side.rates) / statistics.median(bare.rates)
+        more = f"throughput {ratio:.2f}, first token p50 {side.p(50) - bare.p(50):+.1f} ms"
+        print(f"{load} {name:7}: {side.line()}; {more}", flush=True)
 
 
 def main() -> None:
-    """Start both, measure, stop both."""
+    """Start all, measure, stop all."""
     path = resolve_model(next((a for a in sys.argv[1:] if not a.startswith("-")), "demo/word-problems"))
-    ports = {"bare": _free_port(), "ours": _free_port()}
-    extra = {"RAY_SERVE_ENABLE_HA_PROXY": "1"} if "--haproxy" in sys.argv else {}
-    sides = {
-        "bare": _start("bare", _bare(path, ports["bare"]), TORCHDYNAMO_DISABLE="1", VLLM_NO_USAGE_STATS="1"),
-        "ours": _start("ours", _ours(path, ports["ours"]), **extra),
-    }
+    names = ["bare", "ours", *(["haproxy"] if "--haproxy" in sys.argv else [])]
+    ports = {name: _free_port() for name in names}
+    sides = {"bare": _start("bare", _bare(path, ports["bare"]), TORCHDYNAMO_DISABLE="1", VLLM_NO_USAGE_STATS="1")}
+    for name in names[1:]:
+        extra = {"RAY_SERVE_ENABLE_HA_PROXY": "1"} if name == "haproxy" else {}
+        sides[name] = _start(name, _ours(path, ports[name]), **extra)
     try:
         urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
-        for name, health in (("bare", "/health"), ("ours", "/readyz")):
-            print(f"{name} ready after {asyncio.run(_ready(urls[name] + health)):.0f} s", flush=True)
+        for name in names:
+            health = "/health" if name == "bare" else "/readyz"
+            print(f"{name} ready after {asyncio.run(_ready(urls[name] + health)):.0f} s more", flush=True)
         asyncio.run(_measure(urls, path))
     finally:
         for process in sides.values():
-            os.killpg(process.pid, signal.SIGTERM)
+            # Not its group: `lema serve` ends Serve and Ray itself.
+            process.terminate()
         for process in sides.values():
             process.wait(60)
 

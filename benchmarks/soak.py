@@ -67,8 +67,8 @@ class Client:
         self._kinds += [(self.wrong_key, 1), (self.half_open, 1)]
         return self
 
-    async def run(self, until: Callable[[], bool]) -> None:
-        """Request after request."""
+    async def run(self, until: Callable[[], bool], pause_s: float) -> None:
+        """Request after request, with pauses."""
         kinds, weights = zip(*self._kinds, strict=True)
         while not until():
             kind = self._random.choices(kinds, weights)[0]
@@ -78,6 +78,7 @@ class Client:
             except (aiohttp.ClientError, TimeoutError, ConnectionError) as error:
                 self._outcomes.add(name, 0, (), f"{type(error).__name__} {error}")
                 await asyncio.sleep(0.2)
+            await asyncio.sleep(pause_s)
 
     async def plain(self) -> None:
         """A chat, streamed or not."""
@@ -150,9 +151,12 @@ class Client:
 
 @contextmanager
 def load_for(
-    url: str, key: str, outcomes: Outcomes, clients: int, misbehaving: bool = False
+    url: str, key: str, outcomes: Outcomes, clients: int, misbehaving: bool = False, pause_s: float = 0.0
 ) -> Iterator[Callable[[], None]]:
-    """Load from a thread of its own until the context ends or the function it gives is called."""
+    """Load from a thread of its own until the context ends or the function it gives is called.
+
+    Each client waits `pause_s` between its requests.
+    """
     stopped = threading.Event()
 
     async def run() -> None:
@@ -160,7 +164,7 @@ def load_for(
         async with aiohttp.ClientSession(timeout=timeout, connector=aiohttp.TCPConnector(limit=0)) as session:
             crowd = [Client(session, url, key, outcomes, seed) for seed in range(clients)]
             crowd = [client.misbehaving() for client in crowd] if misbehaving else crowd
-            await asyncio.gather(*(client.run(stopped.is_set) for client in crowd))
+            await asyncio.gather(*(client.run(stopped.is_set, pause_s) for client in crowd))
 
     thread = threading.Thread(target=lambda: asyncio.run(run()))
     thread.start()

@@ -1,7 +1,8 @@
 """Training against a bare DeepSpeed loop, packing against padding, and planned memory against measured.
 
-    .venv/bin/python benchmarks/training.py RUN [rows]       a run folder after `lema build`, such as runs/demo
-    .venv/bin/python benchmarks/training.py memory [batch]   a random model of SmolLM2-135M's shape, 512 tokens a row
+    .venv/bin/python benchmarks/training.py RUN [rows]         a run folder after `lema build`, such as runs/demo
+    .venv/bin/python benchmarks/training.py RUN [rows] large   a random model of 34 M weights in its model's place
+    .venv/bin/python benchmarks/training.py memory [batch]     a random model of SmolLM2-135M's shape, 512 tokens a row
 
 Every figure comes from a process of its own with one thread. Rates are learned tokens per second of CPU time between
 the third step and the last, so that other work on the machine does not count; batches are the same rows in the same
@@ -18,10 +19,14 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-BATCH, WARM_STEPS, RATE = 16, 3, 5e-4
+WARM_STEPS, RATE = 3, 5e-4
+BATCH = {"demo": 16, "large": 4}
+"""Rows a step; of packs a quarter."""
 ARMS = ("lema", "lemma")
 SHAPE = {"hidden_size": 576, "num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3}
 SHAPE |= {"intermediate_size": 1536, "vocab_size": 49152, "tie_word_embeddings": True, "max_position_embeddings": 2048}
+LARGE = {"hidden_size": 448, "num_hidden_layers": 8, "num_attention_heads": 7, "num_key_value_heads": 7}
+LARGE |= {"intermediate_size": 1216, "vocab_size": 32000, "tie_word_embeddings": True, "max_position_embeddings": 512}
 
 
 def rows_of(run: str, count: int) -> tuple[str, Any]:
@@ -46,7 +51,18 @@ def rows_of(run: str, count: int) -> tuple[str, Any]:
     return base, Dataset.from_dict(table | {"row": list(range(len(rows)))}).shuffle(seed=0).flatten_indices()
 
 
-def ours(base: str, rows: Any, packing: bool = False, batch: int = BATCH) -> dict[str, Any]:
+def large_model(base: str, folder: str) -> str:
+    """A random Llama with the tokenizer of `base`, whose vocabulary is only a part of its own."""
+    from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaConfig
+
+    tokenizer = AutoTokenizer.from_pretrained(base)
+    config = LlamaConfig(**LARGE, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)
+    AutoModelForCausalLM.from_config(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return folder
+
+
+def ours(base: str, rows: Any, batch: int, packing: bool = False) -> dict[str, Any]:
     """`train_model` with ZeRO-2 in this process."""
     from transformers import TrainerCallback
 
@@ -81,22 +97,24 @@ def ours(base: str, rows: Any, packing: bool = False, batch: int = BATCH) -> dic
     return {"steps": trained["steps"], "padding": trained["padding_share"], "seconds": clock.seconds}
 
 
-def bare(base: str, rows: Any) -> dict[str, Any]:
+def bare(base: str, rows: Any, size: int) -> dict[str, Any]:
     """The same steps by DeepSpeed's engine and transformers' own loss, and nothing else."""
     import deepspeed
     import torch
     from transformers import AutoModelForCausalLM
 
     from lema_ray.training.collating import PaddedRows
+    from lema_ray.training.loop import load_deepspeed
 
     model = AutoModelForCausalLM.from_pretrained(base, dtype=torch.float32)
     optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=0.0)
-    config = {"train_micro_batch_size_per_gpu": BATCH, "zero_optimization": {"stage": 2}, "gradient_clipping": 1.0}
+    config = {"train_micro_batch_size_per_gpu": size, "gradient_clipping": 1.0}
+    config |= {"zero_optimization": load_deepspeed("zero2")["zero_optimization"]}
     config |= {"zero_allow_untested_optimizer": True, "zero_force_ds_cpu_optimizer": False}
     engine, *_ = deepspeed.initialize(model=model, optimizer=optimizer, config=config)
     collate, clock = PaddedRows(0), Clock()
-    for start in range(0, len(rows), BATCH):
-        batch = collate([rows[i] for i in range(start, min(start + BATCH, len(rows)))])
+    for start in range(0, len(rows), size):
+        batch = collate([rows[i] for i in range(start, min(start + size, len(rows)))])
         loss = engine(**{k: batch[k] for k in ("input_ids", "attention_mask", "labels")}, use_cache=False).loss
         engine.backward(loss)
         engine.step()
@@ -134,7 +152,7 @@ def memory(batch: int) -> dict[str, Any]:
         ids = [list(range(10, 522)) for _ in range(3 * batch)]
         table = {"id": list(map(str, range(len(ids)))), "input_ids": ids, "labels": ids, "row": list(range(len(ids)))}
         before = memory_gb()
-        ours(folder, Dataset.from_dict(table), batch=batch)
+        ours(folder, Dataset.from_dict(table), batch)
         settings = TrainConfig(trainer={"per_device_train_batch_size": batch})
         shape = model_shape(folder)
         need = needed(shape, training_load(shape, settings, "sft", 512), load_presets()["zero2"], 1)
@@ -160,7 +178,7 @@ def small_tokenizer(kind: Any) -> Any:
     return made
 
 
-def one(kind: str, run: str, count: int) -> dict[str, Any]:
+def one(kind: str, run: str, count: int, model: str = "demo") -> dict[str, Any]:
     """One figure, in a process that does nothing else."""
     from lema_ray.training.loop import start_worker
 
@@ -170,7 +188,10 @@ def one(kind: str, run: str, count: int) -> dict[str, Any]:
         return memory(count)
     base, rows = rows_of(run, count)
     learned = [sum(label >= 0 for label in row) for row in rows["labels"]]
-    found = bare(base, rows) if kind == "bare" else ours(base, rows, kind == "packed", 4 if kind == "packed" else BATCH)
+    size = BATCH[model] // (4 if kind == "packed" else 1)
+    with tempfile.TemporaryDirectory() as folder:
+        base = large_model(base, folder) if model == "large" else base
+        found = bare(base, rows, size) if kind == "bare" else ours(base, rows, size, kind == "packed")
     # Rows beyond the warm steps; packs are not in the rows' order, so there the share of the steps counts.
     share = (found["steps"] - WARM_STEPS) / found["steps"]
     return found | {"learned_per_second": sum(learned) * share / found["seconds"]}
@@ -183,23 +204,27 @@ def child(kind: str, *arguments: str) -> SimpleNamespace:
     return SimpleNamespace(**json.loads(ended.stdout.decode().strip().splitlines()[-1]))
 
 
-def main(run: str, count: str) -> None:
+def main(run: str, count: str = "640", model: str = "demo") -> None:
     """Both ratios for the rows of a run."""
     if not Path(run, "config.yaml").exists():
         print(f"{run} is not a run folder; give one after `lema build`, such as runs/demo after `make demo`")
         return
-    alone, padded, packed = (child(kind, run, count) for kind in ("bare", "padded", "packed"))
-    for name, found in (("bare DeepSpeed loop", alone), ("train_model", padded), ("train_model, packed", packed)):
-        print(f"{name:<22} {found.learned_per_second:8.0f} learned tokens per CPU second, {found.steps} steps")
-    print(f"against the bare loop: {padded.learned_per_second / alone.learned_per_second:.2f}")
+    names = {"bare": "bare DeepSpeed loop", "padded": "train_model", "packed": "train_model, packed"}
+    found = {}
+    for kind, name in names.items():
+        found[kind] = child(kind, run, count, model)
+        pace = f"{found[kind].learned_per_second:8.0f} learned tokens per CPU second"
+        print(f"{name:<22} {pace}, {found[kind].steps} steps", flush=True)
+    padded, packed = found["padded"], found["packed"]
+    print(f"against the bare loop: {padded.learned_per_second / found['bare'].learned_per_second:.2f}")
     print(f"packed against padded: {packed.learned_per_second / padded.learned_per_second:.2f}")
     print(f"padding: {padded.padding:.1%} of all places, packed {packed.padding:.1%}")
 
 
 if __name__ == "__main__":
     if sys.argv[1:2] == ["--one"]:
-        print(json.dumps(one(sys.argv[2], sys.argv[3], int(sys.argv[4]))))
+        print(json.dumps(one(sys.argv[2], sys.argv[3], int(sys.argv[4]), *sys.argv[5:])))
     elif sys.argv[1:2] == ["memory"]:
         print(child("memory", "-", *(sys.argv[2:] or ["2"])))
     else:
-        main(*(sys.argv[1:2] or ["runs/demo"]), *(sys.argv[2:] or ["640"]))
+        main(*(sys.argv[1:] or ["runs/demo"]))

@@ -19,7 +19,7 @@ if __name__ == "__main__":
         runs = []
         for each in round_configs(config):  # one, unless the config asks for rounds
             flow = Flow(each)
-            flow.check_cluster()  # can it hold every stage?
+            flow.check()  # can the cluster hold every stage, is every model and key there?
             flow.questions()  # any source -> questions/*.parquet
             flow.collect()  # students attempt, attempts are graded, mistakes are corrected -> collected/*.parquet
             flow.build()  # corrections and solutions -> examples/<arm>/*.parquet

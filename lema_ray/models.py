@@ -58,6 +58,9 @@ def check_model(path: str) -> None:
         if path.startswith((".", "/", "~")):
             raise ModelError(f"{path}: no such model directory")
         return
+    if (folder / "adapter_config.json").exists() and not (folder / "config.json").exists():
+        base = read_json(folder / "adapter_config.json", "").get("base_model_name_or_path")
+        raise ModelError(f"{path}: an adapter, not a model: name its base as the model ({base}), and this on top of it")
     _config(folder)
     if not any(folder.glob("*.safetensors")) and not any(folder.glob("*.bin")):
         raise ModelError(f"{path}: no weights (*.safetensors) in this model directory")

@@ -1,7 +1,7 @@
 """Chat tokens that keep what people and models wrote from being read as the template's own marks.
 
 A tokenizer turns `<|end|>` into the end of a turn wherever it stands. Here only the template may write such tokens; in
-a message the same characters are plain text. Called by the vLLM engine's prompts and by masking.
+a message the same characters are plain text. Called by the vLLM engine's prompts, by masking and by the endpoint.
 """
 
 from __future__ import annotations
@@ -46,12 +46,34 @@ def _special(added: tuple[Any, ...]) -> frozenset[str]:
 
 
 def _encode_apart(tokenizer: Any, render: Render, messages: Sequence[Message]) -> Encoded:
-    """The template's text and the messages tokenized piece by piece: rare, and tokens do not merge across the seams."""
-    mark = f"message{content_id(*(m.content for m in messages))}number"
-    marked = [replace(m, content=_between_its_blanks(m.content, f"{mark}{i}.")) for i, m in enumerate(messages)]
+    marks = marks_for([message.content for message in messages])
+    marked = [replace(message, content=mark) for message, mark in zip(messages, marks.marked, strict=True)]
+    return encode_marked(tokenizer, render(marked), marks)
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Texts, and what stands in a template for each of them."""
+
+    texts: list[str]
+    marked: list[str]
+    mark: str
+
+
+def marks_for(texts: Sequence[str]) -> Marks:
+    """Marks that none of the texts holds."""
+    mark = f"message{content_id(*texts)}number"
+    return Marks(list(texts), [_between_its_blanks(text, f"{mark}{i}.") for i, text in enumerate(texts)], mark)
+
+
+def encode_marked(tokenizer: Any, rendered: str, marks: Marks) -> Encoded:
+    """The tokens of a text rendered with marks, each text in its mark's place.
+
+    Template and texts are tokenized piece by piece: rare, and tokens do not merge across the seams.
+    """
     text, ids, extents = "", list[int](), list[tuple[int, int]]()
-    for number, piece in enumerate(re.split(rf"{mark}(\d+)\.", render(marked))):
-        written = messages[int(piece)].content.strip() if number % 2 else piece
+    for number, piece in enumerate(re.split(rf"{marks.mark}(\d+)\.", rendered)):
+        written = marks.texts[int(piece)].strip() if number % 2 else piece
         more, where = _encode(tokenizer, written, len(text), split_special_tokens=bool(number % 2))
         text, ids, extents = text + written, ids + more, extents + where
     return Encoded(text, ids, extents)

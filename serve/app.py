@@ -15,6 +15,7 @@ from ray import serve
 from ray.serve import Application
 
 from lema_ray.config import ConfigError
+from serve.asking import with_task
 from serve.checks import check_config, model_name, model_path
 from serve.config import ServeConfig, parse_serve_config
 from serve.replica import DeskDeployment, Replica
@@ -37,7 +38,7 @@ def check_cluster(configs: Iterable[ServeConfig]) -> None:
 
 def build(args: dict[str, Any]) -> Application:
     """The application of one served model. Raises `LemaError` for what cannot be served."""
-    config = parse_serve_config(args)
+    config = with_task(parse_serve_config(args))
     check_config(config)
     if ray.is_initialized():
         check_cluster([config])

@@ -7,13 +7,14 @@ YAML.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from lema_ray.config import ConfigError, EngineSpec, Policy, PolicyName, VLLMSpec
 from lema_ray.config.load import apply_override
 from lema_ray.config.section import Section
+from lema_ray.records import Task
 
 
 class KeyLimits(Section):
@@ -78,6 +79,9 @@ class ServeConfig(Section):
     model: str = Field(description="model directory, hub id, built-in name, or a run folder")
     arm: str | None = Field(None, description="of a run folder: which trained model; default: its only one")
     name: str | None = Field(None, description="the model's name in the API; default: the directory's")
+    task: Task | Literal["auto", "none"] = Field(
+        "auto", description="whose instruction is put under questions; auto: that of the run that trained the model"
+    )
     adapters: dict[str, str] = Field(default_factory=dict, description="LoRA adapters beside their base, by name")
     engine: dict[str, Any] = Field(default_factory=dict, description="vLLM settings, as in a run's engines")
     replicas: int = Field(1, gt=0)

@@ -19,6 +19,7 @@ from serve.backend import Answer
 from serve.errors import ApiError, bad_request
 from serve.feedback import record_feedback
 from serve.gate import Gate
+from serve.gathered import gathered
 from serve.openapi import document
 from serve.page_routes import formulas, page
 from serve.policies import Choice, answer_with_policy, choose
@@ -92,7 +93,7 @@ async def _cards(service: Service) -> list[dict[str, Any]]:
     """The models' cards, with what the page and other clients can choose from."""
     config = service.config
     policies = {"policies": list(config.self_correction.allowed), "default": config.self_correction.default.policy}
-    about = {"self_correction": {**policies, "feedback": config.feedback is not None}}
+    about = {"self_correction": {**policies, "feedback": config.feedback is not None}, "task": service.task}
     return [card | about for card in await service.backend.models()]
 
 
@@ -107,8 +108,8 @@ def _add_model_routes(app: FastAPI, service: Service) -> None:
         _note(request, choice)
         await service.admit(visit_of(request), body, size)
         if choice.policy is None:
-            return await _respond(request, service.backend.chat(choice.body, visit_of(request).id))
-        return await _respond(request, answer_with_policy(choice, service, visit_of(request)))
+            return await _respond(request, service, service.backend.chat(choice.body, visit_of(request).id))
+        return await _respond(request, service, answer_with_policy(choice, service, visit_of(request)))
 
     @app.post("/v1/completions")
     async def completions(request: Request) -> Response:
@@ -119,7 +120,7 @@ def _add_model_routes(app: FastAPI, service: Service) -> None:
         visit = visit_of(request)
         visit.model, visit.question = body.model or service.backend.name, str(body.prompt)
         await service.admit(visit, body, size)
-        return await _respond(request, service.backend.completion(body, visit.id))
+        return await _respond(request, service, service.backend.completion(body, visit.id))
 
 
 def _add_feedback(app: FastAPI, service: Service) -> None:
@@ -137,11 +138,12 @@ def _note(request: Request, choice: Choice) -> None:
     visit.policy = choice.policy.policy if choice.policy else visit.policy
 
 
-async def _respond(request: Request, answering: Awaitable[Answer]) -> Response:
+async def _respond(request: Request, service: Service, answering: Awaitable[Answer]) -> Response:
     answer = await while_connected(request, answering)
     if isinstance(answer, dict):
         return JSONResponse(answer)
-    return StreamingResponse(answer, media_type="text/event-stream", headers=EVENTS)
+    pieces = gathered(answer, lambda: service.running)
+    return StreamingResponse(pieces, media_type="text/event-stream", headers=EVENTS)
 
 
 async def _api_error(request: Request, error: Exception) -> Response:

@@ -22,6 +22,7 @@ from lema_ray.self_correction.models import Models
 from lema_ray.self_correction.policies import correct_itself
 from lema_ray.self_correction.problem import from_messages
 from lema_ray.self_correction.streams import Streaming
+from serve.asking import as_taught
 from serve.backend import Answer, Backend
 from serve.closing import closing
 from serve.config import SelfCorrectionConfig
@@ -49,9 +50,9 @@ def choose(body: ChatBody, service: Service) -> Choice:
     """The policy of a request: its field, else its model's suffix, else the server's default. Raises `ApiError` 400."""
     config = service.config.self_correction
     model, suffix = _split(body.model)
-    body = body.model_copy(update={"model": model})
-    asked = _asked(body, suffix)
     question = _question(body)
+    body = as_taught(body.model_copy(update={"model": model}), service.task)
+    asked = _asked(body, suffix)
     if not asked and config.default.policy == "off":
         return Choice(body, model or service.backend.name, question, None)
     policy = _bounded(asked, config)

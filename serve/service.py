@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect, Request
 
+from lema_ray.records import Task
 from lema_ray.self_correction.streams import Streaming
 from lema_ray.self_correction.trained_verifier import TrainedVerifier
 from serve import metrics
@@ -41,6 +42,12 @@ class Service:
     replica: str = "local"
     ready: bool = False
     running: int = 0
+
+    @property
+    def task(self) -> Task | None:
+        """Whose instruction questions get; `auto` was looked up before replicas were started."""
+        task = self.config.task
+        return None if task == "auto" or task == "none" else task
 
     async def read(self, request: Request) -> tuple[dict[str, Any], int]:
         """The JSON object of a request and its size. Raises `ApiError` 400, 408, 413 or 415."""

@@ -21,6 +21,7 @@ from lema_ray.records import Completion, FinishReason, Message, Sampling
 from serve.backend import Answer
 from serve.config import ServeConfig
 from serve.errors import ApiError, bad_request, unavailable
+from serve.plain_text import read_as_text
 from serve.requests import ChatBody, CompletionBody
 
 FIRST_QUESTION = "Tom has 2 apples and buys 3 more. How many apples does Tom have?"
@@ -43,6 +44,8 @@ class VLLMBackend:
         self._engine = _build_engine(arguments, self._config.caps.prompt_tokens)
         self.context_length = int(self._engine.model_config.max_model_len)
         self._state = await _serving_state(self._engine, arguments)
+        chat = self._state.openai_serving_chat
+        chat.render_chat_request = read_as_text(chat.render_chat_request, chat.renderer.tokenizer, self.context_length)
         if self._config.caps.output_tokens is not None:
             for serving in (self._state.openai_serving_chat, self._state.openai_serving_completion):
                 serving.override_max_tokens = self._config.caps.output_tokens
@@ -133,8 +136,6 @@ class VLLMBackend:
             # The model runs eagerly there; what torch would still compile, at first use, are parts of the sampler, and
             # all requests would wait half a minute for them. The engine's process inherits this.
             os.environ.setdefault("TORCHDYNAMO_DISABLE", "1")
-            # A worker process of its own would import everything once more.
-            ours["distributed_executor_backend"] = "uni"
         if self._config.adapters:
             ours |= {"enable_lora": True, "max_lora_rank": max(map(lora_rank, self._config.adapters.values()))}
             ours["lora_modules"] = [LoRAModulePath(name, path) for name, path in self._config.adapters.items()]

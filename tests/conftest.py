@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 from hypothesis import settings
 from in_browser import open_chromium
+from small_base_model import SmallBaseModel, train_small_base_model
 from tiny_model import save_tiny_model
 
 if TYPE_CHECKING:
@@ -35,6 +36,12 @@ def shared_data() -> Path:
 def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random Llama that loads in vLLM and trains in milliseconds; it answers gibberish, the same every time."""
     return save_tiny_model(tmp_path_factory.mktemp("tiny-model"), seed=0)
+
+
+@pytest.fixture(scope="session")
+def small_base_model(tmp_path_factory: pytest.TempPathFactory) -> SmallBaseModel:
+    """A model that has learned what a solution looks like: `tests/demo` examines it and `tests/serve` serves it."""
+    return train_small_base_model(tmp_path_factory.mktemp("small-base-model"))
 
 
 @pytest.fixture(scope="module")

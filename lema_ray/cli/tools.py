@@ -129,4 +129,5 @@ def perplexity(
 
     flow = open_flow(config, overrides)
     trained = {arm: flow.run.uri("models", arm) for arm in flow.config.build.arms if flow.run.exists("models", arm)}
-    print(perplexity_run(flow.run, {"base": resolve_model(flow.base)} | trained, limit))
+    models = {name: resolve_model(model) for name, model in ({"base": flow.base} | trained).items()}
+    print(perplexity_run(flow.run, models, limit))

@@ -51,6 +51,7 @@ class LoraSettings(Section):
     alpha: int = Field(16, gt=0)
     dropout: float = Field(0.05, ge=0, lt=1)
     target_modules: str | tuple[str, ...] = "all-linear"
+    merge: bool = Field(True, description="into the base when done; false: only the adapter is left")
 
 
 class DpoSettings(Section):
@@ -90,6 +91,11 @@ class TrainConfig(Section):
         (), description="train every arm once with each, for means and intervals over seeds; default: the run's seed"
     )
     trainer: dict[str, Any] = Field(default_factory=dict)
+
+    @property
+    def leaves_adapter(self) -> bool:
+        """Whether the model that is left is an adapter alone, to be loaded on top of the base."""
+        return self.method != "full" and not self.lora.merge
 
     @model_validator(mode="after")
     def _seeds_differ(self) -> TrainConfig:

@@ -27,6 +27,9 @@ class RayConfig(Section):
     num_cpus: int | None = Field(
         None, gt=0, description="logical CPUs of a local cluster; default: what the plan needs"
     )
+    logs: Literal["plain", "json"] = Field(
+        "plain", description="json: driver and workers log JSON lines with run, stage and question"
+    )
 
 
 class BudgetConfig(Section):
@@ -103,6 +106,8 @@ class RunConfig(Section):
     def _rounds_follow_an_arm(self) -> RunConfig:
         if self.rounds.arm is not None and self.rounds.arm not in self.build.arms:
             raise ValueError(f"rounds.arm: {self.rounds.arm!r} is not one of {', '.join(self.build.arms)}")
+        if self.rounds.count > 1 and self.train.leaves_adapter:
+            raise ValueError("rounds: the next round's student is a whole model: leave train.lora.merge at true")
         return self
 
     @model_validator(mode="after")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from lema_ray.engines import EngineUnavailable, RequestRefused
 from lema_ray.engines.chat_template import ChatTemplate
 from lema_ray.engines.vllm_arguments import check_reloadable, engine_arguments, prepare_environment
+from lema_ray.models import resolve_model
 from lema_ray.records import Completion, Message, Sampling
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class VLLMEngine:
         self.model = spec.model
         self.context_length = spec.max_model_len
         self._path = ""
+        self._adapter: str | None = None
         self._in_flight = 0
         self._template: ChatTemplate | None = None
         self._driver: Driver | None = None
@@ -56,6 +58,7 @@ class VLLMEngine:
     async def start(self) -> None:
         """Load the tokenizer, then the weights. Raises `EngineUnavailable`. Once only: a closed engine stays closed."""
         self._path = await asyncio.to_thread(_find_model, self.spec.model)
+        self._adapter = await asyncio.to_thread(resolve_model, self.spec.lora) if self.spec.lora else None
         prepare_environment(self._path)
         self._template = await asyncio.to_thread(ChatTemplate, self._path)
         try:
@@ -107,6 +110,11 @@ class VLLMEngine:
             raise EngineUnavailable(f"vLLM cannot load {model!r} into the running engine: {error}") from error
         self.model, self._path, self._template = model, path, other
 
+    @property
+    def folder(self) -> str:
+        """What transformers loads as the same model: the model's directory or hub id, or its adapter's directory."""
+        return self._adapter or self._path
+
     def _started(self) -> tuple[Driver, ChatTemplate]:
         if self._driver is None or self._template is None:
             raise EngineUnavailable(f"the vLLM engine for {self.model!r} is not started, or closed")
@@ -117,9 +125,9 @@ class VLLMEngine:
         from vllm.platforms import current_platform
 
         on_cpu = bool(current_platform.is_cpu())
-        arguments = engine_arguments(self.spec, self._path, on_cpu)
-        if self.spec.lora:
-            self._lora = LoRARequest("adapter", 1, os.path.abspath(self.spec.lora))
+        arguments = engine_arguments(self.spec, self._path, on_cpu, self._adapter)
+        if self._adapter:
+            self._lora = LoRARequest("adapter", 1, os.path.abspath(self._adapter))
         if on_cpu if self.spec.in_process is None else self.spec.in_process:
             from lema_ray.engines.vllm_in_process import InProcessDriver
 
@@ -136,7 +144,7 @@ class VLLMEngine:
 
 
 def _find_model(name: str) -> str:
-    from lema_ray.models import ModelError, check_model, resolve_model
+    from lema_ray.models import ModelError, check_model
 
     try:
         path = resolve_model(name)

@@ -42,8 +42,11 @@ def prepare_environment(path: str) -> None:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
 
-def engine_arguments(spec: VLLMSpec, path: str, on_cpu: bool) -> dict[str, Any]:
-    """Keyword arguments for vLLM's `EngineArgs`; `spec.engine_args` have the last word."""
+def engine_arguments(spec: VLLMSpec, path: str, on_cpu: bool, adapter: str | None = None) -> dict[str, Any]:
+    """Keyword arguments for vLLM's `EngineArgs`; `spec.engine_args` have the last word.
+
+    `path` and `adapter` are the spec's model and adapter as local directories (or hub ids).
+    """
     arguments: dict[str, Any] = {
         "model": path,
         "dtype": spec.dtype,
@@ -59,8 +62,8 @@ def engine_arguments(spec: VLLMSpec, path: str, on_cpu: bool) -> dict[str, Any]:
         arguments |= _cpu_arguments(spec)
     else:
         arguments["gpu_memory_utilization"] = spec.gpu_memory_utilization
-    if spec.lora:
-        arguments |= {"enable_lora": True, "max_lora_rank": lora_rank(spec.lora)}
+    if adapter:
+        arguments |= {"enable_lora": True, "max_lora_rank": lora_rank(adapter)}
     return arguments | spec.engine_args
 
 

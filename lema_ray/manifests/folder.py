@@ -180,13 +180,25 @@ def _what_to_do(
             yield f"  {g.name}: 0 to {g.max} pods of {g.cpus} CPU, {g.memory_gb} GiB" + (
                 f", {g.gpus} GPU" * bool(g.gpus)
             )
-    keys = sorted({spec.api_key_env for spec in _endpoints(config)})
-    if keys:
-        literals = " ".join(f'--from-literal={key}="${key}"' for key in keys)
-        yield f"once: kubectl -n {target.namespace} create secret generic lema-keys {literals}"
-    if "endpoint" in chosen:
-        yield f"once: kubectl -n {target.namespace} create secret generic lema-endpoint-keys --from-file=keys=KEYS_FILE"
+    secrets = dict(_secrets(config, chosen))
+    for name, content in secrets.items():
+        yield f"once: kubectl -n {target.namespace} create secret generic {name} {content}"
+    if secrets:
+        yield f"are they there? kubectl -n {target.namespace} get secret {' '.join(secrets)}"
     yield f"kubectl apply -k {folder}"
+
+
+def _secrets(config: RunConfig, chosen: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """The Secrets that the folder's pods name, and how each is filled."""
+    keys = {spec.api_key_env for spec in _endpoints(config)}
+    if config.runs_dir.startswith("s3://"):
+        keys |= {"AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"}
+    if keys:
+        yield "lema-keys", " ".join(f'--from-literal={key}="${key}"' for key in sorted(keys))
+    if "endpoint" in chosen:
+        yield "lema-endpoint-keys", "--from-file=keys=KEYS_FILE"
+    if "gcs-redis" in chosen:
+        yield "lema-redis", '--from-literal=password="$REDIS_PASSWORD"'
 
 
 def _endpoints(config: RunConfig) -> Iterator[OpenAISpec]:

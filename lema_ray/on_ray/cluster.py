@@ -11,11 +11,13 @@ import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import ray
 
 from lema_ray.config import ActorsConfig, ConfigError, RunConfig
 from lema_ray.on_ray.groups import Group, groups_to_come, total
+from lema_ray.on_ray.logs import log_settings
 from lema_ray.planning.student import asked_student
 
 READING_CPUS = 0.25
@@ -78,15 +80,16 @@ def connect(config: RunConfig) -> None:
     if ray.is_initialized():
         return
     if config.ray.address or os.environ.get("RAY_ADDRESS"):
-        ray.init(address=config.ray.address or os.environ["RAY_ADDRESS"], log_to_driver=False)
+        address = config.ray.address or os.environ["RAY_ADDRESS"]
+        ray.init(address=address, log_to_driver=False, **log_settings(config.ray.logs))
         return
-    _start_local(_local_cpus(config))
+    _start_local(_local_cpus(config), log_settings(config.ray.logs))
 
 
-def _start_local(cpus: int, tries: int = 3) -> None:
+def _start_local(cpus: int, logs: dict[str, Any], tries: int = 3) -> None:
     for attempt in range(tries):
         try:
-            ray.init(num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level="warning")
+            ray.init(num_cpus=cpus, include_dashboard=False, log_to_driver=False, **logs)
             return
         except Exception as error:
             # Ray gives its node 30 s to start, which a machine that is busy with something else may need twice.

@@ -55,7 +55,9 @@ class Examiner:
         """Serve this model from now on: by new weights where the engine allows it, by a new engine otherwise."""
         from lema_ray.engines.vllm import VLLMEngine
 
-        if not isinstance(spec, VLLMSpec) or not isinstance(self._engine, VLLMEngine | None):
+        # An adapter cannot be put into a running engine by new weights.
+        adapted = any(getattr(one, "lora", None) for one in (spec, self._engine and self._engine.spec))
+        if adapted or not isinstance(spec, VLLMSpec) or not isinstance(self._engine, VLLMEngine | None):
             await self.close()
             self._engine = open_engine(spec)
             await self._engine.start()
@@ -96,12 +98,12 @@ class Examiner:
         from lema_ray.engines.chat_template import ChatTemplate
         from lema_ray.training.proof import TOKENS, follow
 
-        prompts, spec = [solve_prompt(question) for question in questions], self._engine.spec
+        prompts, engine = [solve_prompt(question) for question in questions], self._engine
         sampling = Sampling(temperature=0.0, top_p=1.0, max_tokens=TOKENS)
-        said = await asyncio.gather(*(self._engine(prompt, sampling) for prompt in prompts))
-        template = ChatTemplate(self._engine.model)
+        said = await asyncio.gather(*(engine(prompt, sampling) for prompt in prompts))
+        template = ChatTemplate(engine.folder)
         asked = [template.tokens(prompt) for prompt in prompts]
-        return await asyncio.to_thread(follow, self._engine.model, asked, [one.text for one in said], spec.dtype)
+        return await asyncio.to_thread(follow, engine.folder, asked, [one.text for one in said], engine.spec.dtype)
 
     async def close(self) -> None:
         """Give back the engine's memory and processes before the actor ends."""
@@ -139,13 +141,22 @@ def engine_spec(config: RunConfig, model: str) -> VLLMSpec:
     return VLLMSpec.model_validate(base | {"lora": None} | config.evaluate.engine | {"model": model})
 
 
-def proven(pool: list[Any], config: RunConfig, model: str, questions: list[Question]) -> tuple[str, list[Agreement]]:
+def trained_spec(config: RunConfig, base: str, folder: str) -> VLLMSpec:
+    """`engine_spec` of what a training left in a folder: a model, or an adapter on top of its base."""
+    if not config.train.leaves_adapter:
+        return engine_spec(config, folder)
+    return engine_spec(config, base).model_copy(update={"lora": folder})
+
+
+def proven(
+    pool: list[Any], config: RunConfig, spec: VLLMSpec, questions: list[Question]
+) -> tuple[str, list[Agreement]]:
     """Load a saved model in vLLM: its answer to the first question, and how far transformers says the same to all.
 
     Raises `EngineUnavailable` when it cannot be served, `ModelError` when the two disagree.
     """
-    ray.get(pool[0].open.remote(engine_spec(config, model)))
-    sampling = EvaluationSampling(name="proof", max_tokens=_longest(config))
+    ray.get(pool[0].open.remote(spec))
+    model, sampling = spec.lora or spec.model, EvaluationSampling(name="proof", max_tokens=_longest(config))
     table = ray.get(pool[0].examine.remote([GradedQuestion(questions[0])], model, sampling, 0, config.seed))
     attempts = from_rows(table)[0].attempts
     if not attempts or not attempts[0].attempt.text.strip():

@@ -17,8 +17,10 @@ from importlib import metadata
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from lema_ray.brief import brief
 from lema_ray.config import ConfigError, OpenAISpec, RunConfig, VLLMSpec, round_configs
 from lema_ray.on_ray.launching import launched_config, open_and_close
+from lema_ray.on_ray.logs import log
 from lema_ray.planning.student import asked_student
 from lema_ray.records import Question, content_id
 from lema_ray.runs import RunFolder, open_run
@@ -55,10 +57,12 @@ class Flow:
             print(f"{name}: done already ({done['seconds']} s), in {self.run.root}", flush=True)
             return done
         print(f"{name}: ...", flush=True)
-        start = time.monotonic()
+        about, start = {"run": self.config.name, "stage": name}, time.monotonic()
+        log.info("begins", extra=about)
         counts = work()
         self.run.record_stage(name, time.monotonic() - start, counts)
-        print(f"{name}: {_brief(counts)} in {time.monotonic() - start:.0f} s", flush=True)
+        print(f"{name}: {brief(name, counts)} in {time.monotonic() - start:.0f} s", flush=True)
+        log.info("is done", extra=about | {"seconds": round(time.monotonic() - start, 2), "counts": counts})
         return counts
 
     def _need(self, stage: str, command: str) -> dict[str, Any]:
@@ -85,6 +89,16 @@ class Flow:
             connect(self.config)
         for stage, pools in pending.items():
             check_plan(stage, pools)
+
+    def check(self) -> None:
+        """All that can be told before a whole run begins: does its plan fit, is every model there, every key good?"""
+        self.check_cluster()
+        if self.run.stage("collect") is None:
+            self.check_engines()
+        if self.run.stage("evaluate") is None:
+            for engine in self.config.evaluate.models.values():
+                if isinstance(engine, OpenAISpec) and not engine.launch:
+                    asyncio.run(open_and_close(engine))
 
     def questions(self) -> dict[str, Any]:
         """Read, check and write the questions (or the attempts to import)."""
@@ -157,7 +171,7 @@ class Flow:
         self._need("build", "lema build")
 
         def work() -> dict[str, Any]:
-            from lema_ray.on_ray.evaluate import examiners, proven
+            from lema_ray.on_ray.evaluate import examiners, proven, trained_spec
             from lema_ray.on_ray.trainer import train_arms
 
             connect(self.config)
@@ -168,7 +182,8 @@ class Flow:
             with examiners(self.config) as pool:
                 questions = list(islice(self.run.read_records(Question, "questions", "test.parquet"), PROVEN_ON))
                 for name in trained:
-                    answer, agreed = proven(pool, self.config, self.run.uri("models", name), questions)
+                    spec = trained_spec(self.config, self.base, self.run.uri("models", name))
+                    answer, agreed = proven(pool, self.config, spec, questions)
                     print(f"models/{name} loads in vLLM and answers: {' '.join(answer.split())[:100]}", flush=True)
                     same = f"{sum(a.tokens for a in agreed)} greedy tokens of {len(agreed)} answers"
                     print(f"models/{name} says the same in transformers: {same}", flush=True)
@@ -192,14 +207,16 @@ class Flow:
 
         def work() -> dict[str, Any]:
             from lema_ray.evaluation.scores import read_model_scores, score_run
-            from lema_ray.on_ray.evaluate import engine_spec, examine_model, examiners
+            from lema_ray.on_ray.evaluate import engine_spec, examine_model, examiners, trained_spec
 
             connect(self.config)
             gpus_are_free("evaluate")
             models = dict(self.config.evaluate.models)
             if self.config.evaluate.trained:
-                ours = {"base": self.base} | {name: self.run.uri("models", name) for name in self.config.trained}
-                models = {name: engine_spec(self.config, model) for name, model in ours.items()} | models
+                ours = {"base": engine_spec(self.config, self.base)}
+                for name in self.config.trained:
+                    ours[name] = trained_spec(self.config, self.base, self.run.uri("models", name))
+                models = ours | models
             took = {}
             with examiners(self.config) as pool:
                 for name, spec in models.items():
@@ -249,7 +266,7 @@ def run_all(config: RunConfig, redo_changed: bool = False) -> str:
     runs, said = [], []
     for each in rounds:
         flow = Flow(each, redo_changed)
-        flow.check_cluster()
+        flow.check()
         flow.questions()
         flow.collect()
         flow.build(variants=each.variants is not None)
@@ -262,8 +279,3 @@ def run_all(config: RunConfig, redo_changed: bool = False) -> str:
             print(f"{each.name}: {said[-1]}", flush=True)
             print(f"rounds so far: {write_rounds(config.folder, runs)}", flush=True)
     return said[-1]
-
-
-def _brief(counts: dict[str, Any]) -> str:
-    plain = {k: v for k, v in counts.items() if isinstance(v, int | float) and v and k not in ("seconds",)}
-    return ", ".join(f"{v:,} {k.replace('_', ' ')}" for k, v in plain.items()) or "done"

@@ -26,6 +26,7 @@ from lema_ray.grading import GradingPool
 from lema_ray.on_ray import metrics
 from lema_ray.on_ray.deaths import MOST_DEATHS, last_words, own_log
 from lema_ray.on_ray.limiter import shared_leases
+from lema_ray.on_ray.logs import log, log_drops
 from lema_ray.on_ray.progress import report
 from lema_ray.records import Dropped, GradedAttempt, GradedQuestion
 from lema_ray.spending.paid import PaidLog
@@ -98,6 +99,7 @@ class EnginePool:
         self._report = (stage, progress)
         self._started: asyncio.Task[None] | None = None
         self._since: dict[str, float] = {}
+        self._run = ""
         self._worked = False
 
     async def __call__(self, batch: pa.Table) -> pa.Table:
@@ -106,10 +108,12 @@ class EnginePool:
         try:
             after = await self._answered(before)
         except LemaError as error:
+            log.error("%s", error, extra={"run": self._run, "stage": stage})
             # Ray Data keeps the text of an actor's error but not the error: the driver asks for it here.
             await progress.fail.remote(error)
             raise
         report(progress, stage, before, after)
+        log_drops(self._run, stage, before, after)
         return to_rows(after)
 
     async def _answered(self, rows: list[GradedQuestion]) -> list[GradedQuestion]:
@@ -122,14 +126,16 @@ class EnginePool:
     async def _start(self) -> None:
         """Open what is held, unless the processes that tried before all died of it."""
         stage, progress = self._report
-        log = await progress.began.remote(_this_actor(), own_log())
-        if log is not None:
+        self._run = await progress.run.remote()
+        words = await progress.began.remote(_this_actor(), own_log())
+        if words is not None:
             raise EngineUnavailable(
                 f"{stage}: the process with {self._engine.model} died {MOST_DEATHS} times before a row was done. "
-                f"Its last words:\n{last_words(log)}"
+                f"Its last words:\n{last_words(words)}"
             )
         held = {self._held, self._student or self._held}
         await asyncio.gather(*(one.engine.start() for one in held))
+        log.info("%s is ready", self._engine.model, extra={"run": self._run, "stage": stage})
 
     async def _done(self, graded: GradedQuestion) -> GradedQuestion:
         """One row's work. A row that it fails on again and again is given up, with the error, and not the run."""
@@ -142,10 +148,12 @@ class EnginePool:
                     self._tell_of_first()
                     return done
                 except Exception as failure:
-                    # An error of the machine has a number, and is nobody's row.
-                    if isinstance(failure, LemaError) or getattr(failure, "errno", None):
-                        raise
-                    error = failure
+                    error = stage_error(failure)
+                    # An error of the machine has a number, and is nobody's row; nor is what the limiter's actor met.
+                    if isinstance(error, LemaError | ray.exceptions.RayError) or getattr(error, "errno", None):
+                        raise error from None
+                    about = {"run": self._run, "stage": self._report[0], "question": row}
+                    log.warning("%s: %s", type(error).__name__, error, extra=about)
         finally:
             self._since.pop(row, None)
         drop = Dropped(self._report[0].split()[0], row, "poison_row", f"{type(error).__name__}: {error}"[:300])
@@ -164,6 +172,8 @@ class EnginePool:
             metrics.put("lema_queue_rows", len(self._since), stage=stage)
             late = [row for row, since in self._since.items() if time.monotonic() - since > STALLED_S]
             told = describe_stall(late, _this_actor(), waiting_for(self._engine))
+            for row in late:
+                log.warning("no progress", extra={"run": self._run, "stage": stage, "question": row})
             progress.stalled.remote(stage, f"{os.getpid()}", told if late else None)
 
     async def _work_on(self, graded: GradedQuestion) -> GradedQuestion:

@@ -18,6 +18,7 @@ import ray
 
 from lema_ray.on_ray import metrics
 from lema_ray.on_ray.deaths import Deaths
+from lema_ray.on_ray.logs import are_structured, log_progress
 from lema_ray.records import Analysis, Correction, Dropped, GradedQuestion, Judgement
 
 
@@ -96,6 +97,9 @@ class Progress:
         self._deaths = Deaths()
         metrics.put("lema_rows_expected", rows, run=run)
 
+    def run(self) -> str:
+        return self._run
+
     def add(self, stage: str, counted: Counted, reasons: dict[str, int]) -> None:
         self._stages[stage] = self._stages.get(stage, Counted()) + counted
         metrics.count_stage(self._run, stage, counted, reasons)
@@ -126,8 +130,11 @@ class Progress:
 
 
 def open_progress(run: str, rows: int) -> Any:
-    """The actor that pools of a run over so many rows report to; it ends with its handle."""
-    return ray.remote(num_cpus=0)(Progress).remote(run, rows)
+    """The actor that pools of a run over so many rows report to; it ends with its handle.
+
+    One that dies comes back and counts from nothing, for the display only: a stage's counts are those of its rows.
+    """
+    return ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1)(Progress).remote(run, rows)
 
 
 def report(progress: Any, stage: str, before: Sequence[GradedQuestion], after: Sequence[GradedQuestion]) -> None:
@@ -159,14 +166,23 @@ def displayed(show: Callable[..., None], *arguments: Any) -> Iterator[None]:
 
 def _show(progress: Any, stages: Sequence[str], rows: int, every_s: float, done: threading.Event) -> None:
     start = time.monotonic()
-    terminal = sys.stderr.isatty()
-    if terminal:
+    if are_structured():
+        _show_in_logs(progress, rows, every_s, done)
+        return
+    if sys.stderr.isatty():
         _show_on_terminal(progress, stages, rows, done, start)
         return
     while not done.wait(every_s):
         shown = lines(ray.get(progress.stages.remote()), stages, rows, time.monotonic() - start)
         for line in [*shown, *ray.get(progress.stalls.remote())]:
             print(line, file=sys.stderr, flush=True)
+
+
+def _show_in_logs(progress: Any, rows: int, every_s: float, done: threading.Event) -> None:
+    run, ended = ray.get(progress.run.remote()), False
+    while not ended:
+        ended = done.wait(every_s)
+        log_progress(run, ray.get(progress.stages.remote()), rows)
 
 
 def _show_on_terminal(progress: Any, stages: Sequence[str], rows: int, done: threading.Event, start: float) -> None:

@@ -7,6 +7,8 @@ of the same run trains what is missing.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,6 +16,9 @@ from lema_ray.config import ConfigError, RunConfig, Trained, VLLMSpec
 from lema_ray.on_ray.training_progress import followed
 from lema_ray.on_ray.training_worker import DONE, Plan, work
 from lema_ray.runs import RunFolder
+
+NO_ROOM = (os.strerror(errno.ENOSPC), "unexpected pos")
+"""What the system, and torch, say of a disk without room."""
 
 
 def train_arm(config: RunConfig, run: RunFolder, arm: str) -> dict[str, Any]:
@@ -77,6 +82,15 @@ def _fit(plan: Plan) -> None:
         with followed(RunFolder(plan.root), list(plan.models)):
             refusal = trainer.fit().return_value
     except TrainingFailedError as error:
-        raise TrainingFailed(f"training {', '.join(plan.models)} failed twice in its workers:\n{error}") from error
+        raise TrainingFailed(_explained(plan, str(error))) from error
     if refusal:
         raise TrainingFailed(refusal)
+
+
+def _explained(plan: Plan, error: str) -> str:
+    """What made the workers fail twice; a disk without room, which comes in many ways, as one line."""
+    what = f"training {', '.join(plan.models)}"
+    if not any(sign in error for sign in NO_ROOM):
+        return f"{what} failed twice in its workers:\n{error}"
+    where = f"{RunFolder(plan.root).uri('checkpoints')}, or a worker's temporary folder"
+    return f"{what}: the disk is full ({where}). The last checkpoint is kept: free some space and run the same command"

@@ -82,7 +82,7 @@ def _train(plan: Plan, base: str, name: str) -> None:
             dev_rows=dev_rows,
             output=output,
             checkpoints=f"{scratch}/checkpoints",
-            best=run.uri("checkpoints", name, "best") if local else f"{scratch}/best",
+            best=run.uri("checkpoints", name, "best"),
             objective=objective,
             settings=plan.settings,
             deepspeed=_picked(plan, run, base, arm, objective, rows),

@@ -6,14 +6,13 @@
 from __future__ import annotations
 
 import shutil
-from pathlib import Path
 from typing import Any
 
 from lema_ray.errors import LemaError
 from lema_ray.models import ModelError
 from lema_ray.training.collating import PaddedRows
 from lema_ray.training.masking import NOT_LEARNED
-from lema_ray.training.saved_model import check_saved_model, tensor_shapes
+from lema_ray.training.saved_model import check_adapter, check_saved_model
 
 CLOSE = {"float32": 1e-4}
 CLOSE_IN_16_BITS = 2e-2
@@ -77,10 +76,10 @@ def save_test(trainer: Any, base: str, folder: str, adapter: bool) -> Any:
 
 def _refusal(folder: str, base: str, adapter: bool) -> str | None:
     try:
-        if not adapter:
+        if adapter:
+            check_adapter(folder)
+        else:
             check_saved_model(folder, base)
-        elif empty := [name for name, shape in tensor_shapes(Path(folder)).items() if 0 in shape]:
-            return f"{len(empty)} tensors of the adapter are empty: {', '.join(empty[:5])}"
     except ModelError as error:
         return str(error)
     return None

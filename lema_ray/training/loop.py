@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import shutil
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lema_ray.config import Objective, TrainConfig
-from lema_ray.training.best import NOTE, best_note, keep_best
+from lema_ray.training.best import best_note, keep_best, take_best
 from lema_ray.training.deepspeed_files import load_deepspeed
 from lema_ray.training.first_step import TrainingFailed, save_test
 from lema_ray.training.masking import end_of_turn
-from lema_ray.training.saved_model import check_saved_model, finish_model
+from lema_ray.training.saved_model import check_adapter, check_saved_model, finish_model
 from lema_ray.training.settings import build_trainer_arguments, start_worker
 from lema_ray.training.trainers import open_trainer
 
@@ -42,9 +41,9 @@ __all__ = [
 class TrainJob:
     """One model to train: `rows` and `dev_rows` are `datasets.Dataset`s as `tokenized.open_rows` makes them.
 
-    `output` gets the model, `checkpoints` the trainer's checkpoints, `best` the weights with the lowest dev loss; all
-    are local directories. `deepspeed` is the JSON, `resume_from` a checkpoint of the same job. `card` holds the arm's
-    name, its counts, and what its rows come from.
+    `output` gets the model, `checkpoints` the trainer's checkpoints, both local directories; `best`, which may be in a
+    bucket, the weights with the lowest dev loss. `deepspeed` is the JSON, `resume_from` a checkpoint of the same job.
+    `card` holds the arm's name, its counts, and what its rows come from.
     """
 
     base: str
@@ -96,7 +95,7 @@ def _watch(trainer: Any, job: TrainJob) -> None:
         adapter = job.settings.method != "full"
         trainer.add_callback(save_test(trainer, job.base, f"{job.checkpoints}/test", adapter))
     if job.settings.best == "dev":
-        trainer.add_callback(keep_best(trainer, job.best))
+        trainer.add_callback(keep_best(trainer, job.best, f"{job.checkpoints}/best"))
 
 
 def _check_parallel(trainer: Any, job: TrainJob) -> None:
@@ -130,8 +129,8 @@ def _final_loss(history: Sequence[dict[str, float]], state: Any) -> float:
 
 
 def _save(trainer: Any, job: TrainJob, counts: dict[str, Any]) -> None:
-    adapted = job.settings.method != "full"
-    folder = f"{job.output}/adapter" if adapted else job.output
+    merged = job.settings.method != "full" and job.settings.lora.merge
+    folder = f"{job.output}/adapter" if merged else job.output
     best = best_note(job.best) if job.settings.best == "dev" else None
     if best is None:
         # Every worker takes part: under ZeRO-3 each holds a share of the weights.
@@ -139,14 +138,18 @@ def _save(trainer: Any, job: TrainJob, counts: dict[str, Any]) -> None:
     if not trainer.is_world_process_zero():
         return
     if best is not None:
-        shutil.copytree(job.best, folder, ignore=shutil.ignore_patterns(NOTE), dirs_exist_ok=True)
+        take_best(job.best, folder)
         counts |= {"best_step": best["step"], "best_dev_loss": round(best["eval_loss"], 4)}
-    if adapted:
+    if merged:
         _merge(job)
-    card = {"base": job.base, "method": job.settings.method, "objective": job.objective, **job.card}
+    kind = "adapter" if job.settings.leaves_adapter else "merged" if merged else "full"
+    card = {"base": job.base, "kind": kind, "objective": job.objective, **job.card}
     card |= {"counts": job.card["counts"] | counts, "settings": job.settings.trainer, "seed": job.seed}
     finish_model(job.output, end_of_turn(_tokenizer(job.base)), card)
-    check_saved_model(job.output, job.base)
+    if job.settings.leaves_adapter:
+        check_adapter(job.output)
+    else:
+        check_saved_model(job.output, job.base)
 
 
 def _merge(job: TrainJob) -> None:

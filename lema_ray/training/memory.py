@@ -43,19 +43,26 @@ class Load:
     bytes_per_weight: int
     base_bytes: float
     reference: bool
+    accumulates: bool
+    on_gpu: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Need:
-    """Bytes by part: of each worker's GPU (its process on the CPU), and of the host for all its workers' offloading."""
+    """Bytes by part: of each worker's GPU (its process on the CPU), and of the host for all its workers' offloading.
+
+    `in_turn` are activations and gradients: a backward pass makes the one while it gives up the other, so that only the
+    larger counts. Gradients that are kept from one micro-batch to the next come on top.
+    """
 
     gpu: dict[str, float]
+    in_turn: dict[str, float]
     host: float
 
     @property
     def total(self) -> float:
         """Bytes of one GPU."""
-        return sum(self.gpu.values())
+        return sum(self.gpu.values()) + max(self.in_turn.values(), default=0.0)
 
 
 def model_shape(base: str) -> ModelShape:
@@ -94,6 +101,8 @@ def training_load(shape: ModelShape, settings: TrainConfig, objective: Objective
         bytes_per_weight=2 if on_gpu else 4,
         base_bytes=0.55 if settings.method == "qlora" else 2 if on_gpu else 4,
         reference=objective == "dpo" and full and not settings.trainer.get("precompute_ref_log_probs"),
+        accumulates=int(settings.trainer.get("gradient_accumulation_steps", 1)) > 1,
+        on_gpu=on_gpu,
     )
 
 
@@ -122,19 +131,27 @@ def needed(shape: ModelShape, load: Load, deepspeed: dict[str, Any] | None, work
     buckets = _buckets(zero, load) if deepspeed else 0.0
     gpu = {
         "weights": gathered if parked != "none" else weights + gathered,
-        "gradients": gradients if moved == "none" else 0.0,
         "optimizer": states if moved == "none" else 0.0,
-        "activations": activations(shape, load),
         "buckets": buckets,
         "overhead": OVERHEAD,
     }
+    # DeepSpeed's step begins with a copy of the gradients in 32 bits.
+    copied = 4 * load.trained / (workers if stage >= 1 else 1) if deepspeed and moved == "none" else 0.0
+    held = gradients if moved == "none" else 0.0
+    gpu |= {"gradients": held} if load.accumulates else {}
+    last = copied if load.accumulates else held + copied
+    in_turn = {"activations": activations(shape, load), "gradients for the step": last}
     host = (states + gradients if moved == "cpu" else 0.0) + (weights if parked == "cpu" else 0.0)
-    return Need(gpu, host * workers)
+    return Need(gpu, in_turn, host * workers)
 
 
 def _buckets(zero: dict[str, Any], load: Load) -> float:
-    sizes = (zero.get(name) for name in ("reduce_bucket_size", "allgather_bucket_size"))
-    return float(sum(min(size, load.trained) * load.bytes_per_weight for size in sizes if isinstance(size, int)))
+    """What gradients are sent from: two buffers where sending overlaps, taken whole; of a host's only what is used."""
+    size = zero.get("reduce_bucket_size")
+    if not isinstance(size, int):
+        return 0.0
+    held = size * (2 if zero.get("overlap_comm") else 1)
+    return float(load.bytes_per_weight * (held if load.on_gpu else min(held, load.trained)))
 
 
 def activations(shape: ModelShape, load: Load) -> float:
@@ -176,9 +193,9 @@ def pick_preset(
 
 
 def describe(need: Need) -> str:
-    """`12.3 GB = 3.1 weights + ...`"""
-    parts = " + ".join(_parts(need.gpu))
-    return f"{need.total / 1e9:6.1f} GB = {parts}"
+    """`12.3 GB = 3.1 weights + ... + the larger of 2.1 activations, 0.5 gradients`"""
+    parts, in_turn = " + ".join(_parts(need.gpu)), ", ".join(_parts(need.in_turn))
+    return f"{need.total / 1e9:6.1f} GB = {parts}" + (f" + the larger of {in_turn}" if in_turn else "")
 
 
 def _parts(gpu: dict[str, float]) -> Iterator[str]:

@@ -11,27 +11,29 @@ from pathlib import Path
 from typing import Any
 
 SCORES = "\n## Scores\n"
+KINDS = {
+    "full": "full fine-tuning",
+    "merged": "merged LoRA adapter (the adapter itself is in `adapter/`)",
+    "adapter": "LoRA adapter, to be loaded on top of that model",
+}
 
 
 def model_card(card: Mapping[str, Any]) -> str:
     """A Hugging Face model card from what `loop` knows of a training: base, arm, method, data, settings and counts."""
     counts = "\n".join(f"| {name.replace('_', ' ')} | {value} |" for name, value in card["counts"].items())
     settings = "\n".join(f"| {name} | {value} |" for name, value in card.get("settings", {}).items())
-    kind = (
-        "full fine-tuning" if card["method"] == "full" else "merged LoRA adapter (the adapter itself is in `adapter/`)"
-    )
     licence = base_licence(card["base"])
     return f"""---
 base_model: {card["base"]}
-library_name: transformers
+library_name: {"peft" if card["kind"] == "adapter" else "transformers"}
 pipeline_tag: text-generation
 {f"license: {licence}" if licence else "license: other"}
-tags: [trl, {card["objective"]}, lema-ray, self-correction]
+tags: [{"lora, " if card["kind"] == "adapter" else ""}trl, {card["objective"]}, lema-ray, self-correction]
 ---
 # {card["arm"]}
 
-{card["base"]}, fine-tuned by lema-ray on the training set `{card["arm"]}`: {card["objective"].upper()}, {kind},
-TRL and DeepSpeed.
+{card["base"]}, fine-tuned by lema-ray on the training set `{card["arm"]}` with TRL and DeepSpeed:
+{card["objective"].upper()}, {KINDS[card["kind"]]}.
 
 Data: questions from {card.get("questions", "a source of its own")}, corrected by the method
 {card.get("recipe", "of the run")}; the run's `examples/card.md` has the counts by kind and whom to cite.

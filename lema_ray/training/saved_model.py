@@ -12,7 +12,7 @@ from math import prod
 from pathlib import Path
 from typing import Any
 
-from lema_ray.models import ModelError, check_model
+from lema_ray.models import ModelError, check_model, read_json
 from lema_ray.training.model_card import model_card
 
 
@@ -46,6 +46,13 @@ def check_saved_model(path: str, base_path: str) -> SavedModel:
         )
     files = Path(path).glob("*.safetensors")
     return SavedModel(len(saved), sum(prod(s) for s in saved.values()), sum(f.stat().st_size for f in files))
+
+
+def check_adapter(path: str) -> None:
+    """Raise `ModelError` unless an adapter is complete: its config, whole files, and no tensor that is empty."""
+    read_json(Path(path) / "adapter_config.json", f"{path}: no adapter: it has no adapter_config.json")
+    if empty := [name for name, shape in tensor_shapes(Path(path)).items() if 0 in shape]:
+        raise ModelError(f"{path}: {len(empty)} tensors of the adapter are empty: {', '.join(empty[:5])}")
 
 
 def finish_model(folder: str, end_of_turn: int, card: Mapping[str, Any]) -> None:

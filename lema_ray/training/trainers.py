@@ -1,7 +1,8 @@
 """TRL's trainers on rows that are tokenized and labelled already: SFT and DPO, full weights, LoRA or QLoRA.
 
-`loop` makes one for each model. Ours differ from TRL's in three things: DPO takes our labels as they are; both stop
-when a batch's loss is no number, on all workers at once, with the ids of the batch's rows; and both measure themselves.
+`loop` makes one for each model. Ours differ from TRL's in four things: DPO takes our labels as they are; SFT has the
+loss of `sft_loss`; both stop when a batch's loss is no number, on all workers at once, with the ids of the batch's
+rows; and both measure themselves.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ from lema_ray.config import ConfigError, Objective, TrainConfig
 from lema_ray.training.collating import PackedRows, PaddedRows, PairedRows
 from lema_ray.training.first_step import TrainingFailed, check_packing
 from lema_ray.training.meter import Meter
-from lema_ray.training.packing import pack_rows
+from lema_ray.training.packing import pack_rows, row_lengths
+from lema_ray.training.sft_loss import SMALL_LOGITS, PlainNll, takes_positions
 
 if TYPE_CHECKING:
     from lema_ray.training.loop import TrainJob
@@ -42,7 +44,15 @@ def open_trainer(job: TrainJob, arguments: Any, tokenizer: Any, callbacks: Itera
     )
     trainer.ids = lambda row: str((job.rows if trainer.model.training else job.dev_rows)[row]["id"])
     trainer.meter = Meter(flops_per_token(trainer.model, job))
+    trainer.in_tiles = not takes_positions(trainer.model) or _most_logits(trainer, job) > SMALL_LOGITS
     return trainer
+
+
+def _most_logits(trainer: Any, job: TrainJob) -> int:
+    longest = max(row_lengths(job.rows))
+    places = max(longest, job.settings.max_length or 0) if job.settings.packing else longest
+    vocabulary = trainer.model.config.get_text_config().vocab_size
+    return int(trainer.args.per_device_train_batch_size * places * vocabulary)
 
 
 def _batches(job: TrainJob, pad: int, flash: bool) -> tuple[Any, Any]:
@@ -111,7 +121,7 @@ def trainer_class(objective: Objective) -> Any:
                 logs |= self.meter.read(self.args.world_size)
             super().log(logs, *args, **options)  # type: ignore[misc]
 
-    class Sft(Watched, SFTTrainer):  # type: ignore[misc]
+    class Sft(Watched, PlainNll, SFTTrainer):  # type: ignore[misc]
         pass
 
     class Dpo(Watched, DPOTrainer):  # type: ignore[misc]

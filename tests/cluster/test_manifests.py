@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -232,6 +232,29 @@ def test_quotas_are_read() -> None:
     for wrong in ("cpu", "cpu=many", "disk=3"):
         with pytest.raises(ConfigError, match="quota"):
             parse_quota(wrong)
+
+
+def secrets(thing: Any) -> Iterator[str]:
+    """The names of the Secrets that some objects refer to."""
+    items = thing.items() if isinstance(thing, dict) else enumerate(thing) if isinstance(thing, list) else ()
+    for key, value in items:
+        if key in ("secretRef", "secretKeyRef"):
+            yield value["name"]
+        elif key == "secretName":
+            yield value
+        else:
+            yield from secrets(value)
+
+
+def test_every_secret_that_pods_name_is_told(tmp_path: Path) -> None:
+    config = load_config(CLUSTER / "configs" / "api-corrector.yaml", ["runs_dir=s3://bucket/runs"])
+    target = Target(arm="lema", namespace="team")
+    told = write_manifests(config, tmp_path, ["endpoint", "gcs-redis"], target)
+    named = set(secrets(build(tmp_path)))
+    assert named - {"lema-ray-token"} == {"lema-keys", "lema-endpoint-keys", "lema-redis"}
+    assert "kubectl -n team get secret lema-keys lema-endpoint-keys lema-redis" in told
+    assert all(f"create secret generic {name}" in told for name in named - {"lema-ray-token"})
+    assert "AWS_SECRET_ACCESS_KEY" in told
 
 
 def test_the_command_writes_a_folder_and_says_what_to_do(tmp_path: Path) -> None:

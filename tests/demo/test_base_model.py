@@ -2,7 +2,6 @@
 
 import re
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -11,10 +10,11 @@ from hypothesis import strategies as st
 pytest.importorskip("torch", reason="needs the extra `train`")
 pytest.importorskip("transformers", reason="needs the extra `train`")
 
+from small_base_model import SMALL, SmallBaseModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lema_ray.attempts import solve_prompt
-from lema_ray.demo.base_model import BaseModelSettings, recipe_id, train_base_model
+from lema_ray.demo.base_model import recipe_id
 from lema_ray.demo.lessons import lessons, teacher_texts
 from lema_ray.demo.tokenizer import train_tokenizer
 from lema_ray.demo.word_problems import NAMES, THINGS, generate
@@ -22,9 +22,6 @@ from lema_ray.models import check_model, context_length
 
 TEXTS = [lesson.text for lesson in lessons(2000, 30, 30, 199, 0)] + list(teacher_texts(50, 0))
 TOKENIZER = train_tokenizer(TEXTS, [*NAMES, *THINGS], 199, 512)
-SMALL = BaseModelSettings(
-    problems=800, drills=100, checks=100, steps=150, batch=16, hidden=64, layers=2, heads=2, feed_forward=128, threads=1
-)
 
 
 @given(st.text())
@@ -86,14 +83,13 @@ def test_the_cache_key_follows_the_settings() -> None:
 
 @pytest.mark.train
 def test_a_small_one_learns_the_form_of_a_solution_and_is_saved_whole(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    small_base_model: SmallBaseModel,
 ) -> None:
-    train_base_model(SMALL, tmp_path)
-    losses = [float(x) for x in re.findall(r"loss ([\d.]+)", capsys.readouterr().out)]
+    folder, losses = small_base_model.folder, small_base_model.losses
     assert losses and losses[-1] < 3
-    check_model(str(tmp_path))
-    assert context_length(str(tmp_path)) == 512
-    model, tokenizer = AutoModelForCausalLM.from_pretrained(tmp_path), AutoTokenizer.from_pretrained(tmp_path)
+    check_model(str(folder))
+    assert context_length(str(folder)) == 512
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
     question = next(generate(1, 77)).question
     turns = [{"role": m.role, "content": m.content} for m in solve_prompt(question)]
     prompt = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=True, return_tensors="pt")

@@ -93,7 +93,7 @@ async def test_429_is_retried_after_the_time_the_endpoint_asks_for(endpoint: Fak
     async with opened(endpoint) as engine:
         began = time.monotonic()
         assert (await engine(HELLO, SAMPLING)).text
-    assert 1.2 <= time.monotonic() - began < 4
+    assert 1.2 <= time.monotonic() - began < 20, "and not as long as a limit's minute"
     assert len(endpoint.requests) == 2
 
 
@@ -194,7 +194,7 @@ async def test_a_limit_in_a_header_slows_everything_down(endpoint: FakeEndpoint)
         began = time.monotonic()
         await asyncio.gather(*(engine(HELLO, SAMPLING) for _ in range(30)))
         # 600 a minute are ten a second, of which one second may be run ahead.
-        assert 1.5 < time.monotonic() - began < 4
+        assert 1.5 < time.monotonic() - began < 20
 
 
 async def test_a_final_assistant_message_is_refused_where_it_cannot_be_continued(endpoint: FakeEndpoint) -> None:

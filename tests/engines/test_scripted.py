@@ -53,4 +53,4 @@ async def test_latency_is_shared_by_the_calls_that_run_at_once() -> None:
     await engine.start()
     began = time.monotonic()
     await asyncio.gather(*(engine(HELLO, Sampling()) for _ in range(30)))
-    assert 0.29 < time.monotonic() - began < 1.5
+    assert 0.29 < time.monotonic() - began < 2.9, "one after the other they take 3 s"

@@ -106,6 +106,6 @@ def test_any_text_has_an_answer_or_none(text: str) -> None:
     "unit", [*MARKS, "\\boxed{\\boxed{", "\\boxed{1} and ", '"answer": "', " \t", "Q:\n\n", "1,", "answer "]
 )
 def test_megabytes_of_marks_take_no_time(unit: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     extract_answer(unit * (1_000_000 // len(unit)))
-    assert time.perf_counter() - started < 2.0
+    assert time.process_time() - started < 2.0

@@ -21,7 +21,7 @@ def why_not() -> str | None:
     """Why hosts cannot be made here; None when they can."""
     if os.geteuid() != 0:
         return "needs root for network namespaces"
-    missing = [tool for tool in ("ip", "unshare", "nsenter") if shutil.which(tool) is None]
+    missing = [tool for tool in ("ip", "tc", "unshare", "nsenter") if shutil.which(tool) is None]
     if missing:
         return f"needs {', '.join(missing)} (iproute2, util-linux)"
     name = f"lt{os.getpid()}"
@@ -91,6 +91,12 @@ class Host:
     def link(self, state: str) -> None:
         """`down` pulls the network cable, `up` puts it back."""
         ip("-n", self.name, "link", "set", "eth0", state)
+
+    def slow(self, rate: str) -> None:
+        """What the host sends goes at so much a second (`1mbit`); what waits longer than half a second is lost."""
+        shape = ["tbf", "rate", rate, "burst", "32kbit", "latency", "500ms"]
+        tc = ["ip", "netns", "exec", self.name, "tc", "qdisc", "replace", "dev", "eth0", "root", *shape]
+        subprocess.run(tc, check=True, capture_output=True, text=True)
 
     def log(self) -> str:
         return (self.folder.parent / f"{self.name}.log").read_text()[-3000:]

@@ -1,4 +1,4 @@
-"""A run on three hosts: a worker and the head lose their power, another worker its network, and nothing is lost.
+"""A run on three hosts: a worker and the head lose their power, another on a slow link its network, nothing is lost.
 
 The collect stage by `ray job submit`, with scripted engines. It takes minutes and most of two cores, so it is run where
 `LEMA_MULTINODE=1` is set.
@@ -23,6 +23,7 @@ SCRIPTS = REPOSITORY / "tests" / "on_ray"
 BIN = Path(sys.executable).parent
 RAY = str(BIN / "ray")
 QUESTIONS = 600
+SLOW = "2mbit"
 MEMORY = "--object-store-memory=100000000"
 
 pytestmark = [
@@ -130,6 +131,7 @@ def test_a_run_outlives_its_nodes_and_its_head(cluster: Network, tmp_path: Path)
     start_worker(first, head, tmp_path)
     start_worker(second, head, tmp_path)
     wait_for(lambda: takes_jobs(head, tmp_path, 3), f"a cluster of three\n{head.log()}")
+    second.slow(SLOW)
 
     running = submit(head, tmp_path, 1)
     wait_for(lambda: asked(tmp_path) > QUESTIONS // 8, "work under way", running)

@@ -18,6 +18,14 @@ def guess(messages: Sequence[Message], sampling: Sampling) -> str:
     return "Step 1: I guess it is 7 + 1 = 8.\nThe answer is 8."
 
 
+def guess_variously(messages: Sequence[Message], sampling: Sampling) -> str:
+    """`guess` whose wrong answers differ, so that each of them is a mistake of its own."""
+    if Random(sampling.seed).random() < 1 / 3:
+        return teach(messages, sampling)
+    number = sampling.seed or 0
+    return f"Step 1: I guess it is {number} + 1 = {number + 1}.\nThe answer is {number + 1}."
+
+
 def err(messages: Sequence[Message], sampling: Sampling) -> str:
     """A student who is always wrong: no question of these tests is about so much."""
     return "Step 1: I guess it is 98765 + 1 = 98766.\nThe answer is 98766."

@@ -7,9 +7,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 RAY = str(Path(sys.executable).parent / "ray")
 
@@ -51,8 +53,18 @@ def own_cluster(cpus: int, **more: str) -> Iterator[OwnCluster]:
         _wait_until_it_takes_jobs(cluster)
         yield cluster
     finally:
-        server.terminate()
-        server.wait(timeout=60)
+        _end(server)
+
+
+def _end(server: subprocess.Popen[bytes]) -> None:
+    """Everything at once: `ray start` itself gives its processes half a minute to leave, and no test looks at that."""
+    family = psutil.Process(server.pid).children(recursive=True)
+    server.kill()
+    for process in family:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    server.wait(timeout=60)
+    psutil.wait_procs(family, timeout=60)
 
 
 def _wait_until_it_takes_jobs(cluster: OwnCluster) -> None:

@@ -16,12 +16,10 @@ def rows(flow: Flow, *where: str) -> list[GradedQuestion]:
     return list(flow.run.read_records(GradedQuestion, *where))
 
 
-def test_every_mistake_is_analysed_once_and_the_distribution_is_written(cluster, make_config) -> None:
-    flow = Flow(make_config())
+def test_every_mistake_is_analysed_once_and_the_distribution_is_written(collected, make_config) -> None:
     with pytest.raises(ConfigError, match="no rows in collected"):
-        analyze_run(flow.config)
-    flow.questions()
-    flow.collect()
+        analyze_run(make_config())
+    flow = collected.flow
     shown = analyze_run(flow.config)
     analysed = rows(flow, "analyzed", "lemma", "collected")
     assert sorted(r.question.id for r in analysed) == sorted(r.question.id for r in rows(flow, "collected"))

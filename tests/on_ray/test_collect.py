@@ -1,5 +1,6 @@
 """The collect pipeline on a real local cluster: every question reaches the sink once, with all that happened to it."""
 
+import shutil
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -14,15 +15,13 @@ from lema_ray.records import GradedQuestion, Question
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
 
 
-def collected(flow: Flow) -> list[GradedQuestion]:
+def rows_of(flow: Flow) -> list[GradedQuestion]:
     return list(flow.run.read_records(GradedQuestion, "collected"))
 
 
-def test_every_question_comes_out_once_with_its_history(cluster, make_config) -> None:
-    flow = Flow(make_config())
-    flow.questions()
-    counts = flow.collect()
-    rows = collected(flow)
+def test_every_question_comes_out_once_with_its_history(collected) -> None:
+    flow, counts = collected.flow, collected.counts
+    rows = rows_of(flow)
     asked = [q.id for q in flow.run.read_records(Question, "questions", "train.parquet")]
     assert sorted(r.question.id for r in rows) == sorted(asked)
     assert all(len(r.attempts) == 2 for r in rows)
@@ -33,14 +32,12 @@ def test_every_question_comes_out_once_with_its_history(cluster, make_config) ->
     assert pq.read_schema(next(Path(flow.run.uri("collected")).glob("*.parquet"))).field("corrections").type is not None
 
 
-def test_a_finished_stage_is_not_done_again(cluster, make_config) -> None:
-    flow = Flow(make_config())
-    flow.questions()
-    first = flow.collect()
-    files = flow.run.files("collected")
-    again = Flow(make_config()).collect()
+def test_a_finished_stage_is_not_done_again(collected) -> None:
+    first, run = collected.counts, collected.flow.run
+    files = run.files("collected")
+    again = Flow(collected.flow.config).collect()
     assert {k: again[k] for k in first} == first
-    assert flow.run.files("collected") == files
+    assert run.files("collected") == files
 
 
 def test_refused_requests_become_drops_in_their_rows(cluster, make_config) -> None:
@@ -48,7 +45,7 @@ def test_refused_requests_become_drops_in_their_rows(cluster, make_config) -> No
     flow = Flow(make_config(corrector=corrector))
     flow.questions()
     counts = flow.collect()
-    drops = [drop for row in collected(flow) for drop in row.drops]
+    drops = [drop for row in rows_of(flow) for drop in row.drops]
     assert {d.reason for d in drops} == {"content_filter"} and counts["drops"] == len(drops) > 5
     assert counts["corrections"] > 5
 
@@ -78,7 +75,7 @@ def test_imported_attempts_take_the_place_of_sampling(cluster, make_config, tmp_
     flow = Flow(make_config(students=[], import_attempts={"path": str(path)}))
     flow.questions()
     assert flow.collect()["requests"] == 1, "only the correction was asked for"
-    (row,) = collected(flow)
+    (row,) = rows_of(flow)
     assert [g.grade.verdict for g in row.attempts] == ["wrong", "right"]
     assert len(row.corrections) + len(row.drops) == 1
 
@@ -88,28 +85,25 @@ def test_writers_add_solutions_that_are_never_corrected(cluster, make_config) ->
     flow = Flow(make_config(writers=[writer]))
     flow.questions()
     flow.collect()
-    rows = collected(flow)
+    rows = rows_of(flow)
     written = {g.attempt.id for r in rows for g in r.attempts if g.attempt.origin == "written"}
     assert len(written) == len(rows)
     assert not written & {c.attempt_id for r in rows for c in r.corrections}
 
 
-def test_the_sum_of_all_rows_is_the_ledger(cluster, make_config) -> None:
-    flow = Flow(make_config())
-    flow.questions()
-    counts = flow.collect()
-    again = count_collected(flow.run)
+def test_the_sum_of_all_rows_is_the_ledger(collected) -> None:
+    counts, again = collected.counts, count_collected(collected.flow.run)
     assert again.completion_tokens == counts["completion_tokens"] and again.rows == counts["rows"]
 
 
-def test_evolution_writes_a_questions_file_for_a_second_run(cluster, make_config) -> None:
+def test_evolution_writes_a_questions_file_for_a_second_run(collected, make_config, tmp_path: Path) -> None:
     from lema_ray.on_ray.evolve import evolve_run
     from lema_ray.questions import read_questions
 
     corrector = {"engine": {"type": "scripted", "script": "on_ray_scripts:teach_or_write"}}
+    # What was collected is what this corrector would have collected: it teaches alike.
+    shutil.copytree(collected.flow.run.root, tmp_path / "small", ignore=shutil.ignore_patterns("config.yaml"))
     flow = Flow(make_config(corrector=corrector))
-    flow.questions()
-    flow.collect()
     assert "questions" in evolve_run(flow.config, 12)
     source = flow.config.questions.train.model_copy(
         update={"source": "files", "path": flow.run.uri("evolved", "questions.jsonl")}

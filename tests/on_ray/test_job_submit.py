@@ -76,10 +76,10 @@ def write_config(folder: Path, name: str, **changes: object) -> Path:
 
 @pytest.mark.vllm
 @pytest.mark.train
-def test_the_demo_runs_as_a_job(cluster: OwnCluster, tiny_model: Path, tmp_path: Path) -> None:
+def test_the_demo_runs_as_a_job_in_a_bucket(cluster: OwnCluster, tiny_model: Path, in_bucket: None) -> None:
     # A model of random weights never ends an answer, so the student is a teacher that errs; the model is trained.
     student = "{type: openai, model: rule-based-teacher, launch: '{python} -m lema_ray.demo.server --port {port}"
-    overrides = [f"runs_dir={tmp_path}", "name=job", f"train.base={tiny_model}", "train.max_length=2048"]
+    overrides = [f"runs_dir={BUCKET_URI}", "name=job", f"train.base={tiny_model}", "train.max_length=2048"]
     overrides += [f"students=[{{engine: {student} --error-rate 0.7'}}, samples: 1}}]", "evaluate.engine.dtype=float32"]
     overrides += ["questions.train.count=24", "questions.test.count=8", "build.too_long=drop"]
     overrides += ["evaluate.sampling=[{name: greedy, max_tokens: 8}]", "build.arms={lema: {rows: [cot, corrections]}}"]
@@ -88,7 +88,7 @@ def test_the_demo_runs_as_a_job(cluster: OwnCluster, tiny_model: Path, tmp_path:
     done = subprocess.run([*submit, *entry], env=cluster.environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     assert "report: " in done.stdout
-    run = RunFolder(f"{tmp_path}/job")
+    run = RunFolder(f"{BUCKET_URI}/job")
     assert list(run.manifest["stages"]) == ["questions", "collect", "build", "train", "evaluate"]
     assert len(run.read_text("report.html")) > 10_000
     assert run.exists("models", "lema", "model.safetensors")

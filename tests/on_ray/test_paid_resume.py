@@ -1,4 +1,4 @@
-"""A collect against a paid endpoint, killed in the middle: what was received is not asked for again."""
+"""A collect against a paid endpoint, killed again and again: what was received is not asked for again."""
 
 import contextlib
 import json
@@ -25,6 +25,8 @@ from lema_ray.spending.paid import read_paid
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 HERE = Path(__file__).parent
 IN_FLIGHT = 16
+KILLED = ((30, "actors"), (60, "driver"), (100, "actors"), (140, "driver"), (180, "actors"))
+"""After how many requests in all, and what."""
 
 
 def collect(config: Path) -> subprocess.Popen[bytes]:
@@ -58,20 +60,37 @@ def engine_actors(driver: subprocess.Popen[bytes]) -> list[psutil.Process]:
     return [p for p in found if "EnginePool" in " ".join(p.cmdline())]
 
 
-def test_a_killed_run_pays_for_one_pass_and_what_was_in_flight(tmp_path: Path) -> None:
+def test_killed_actors_and_drivers_cost_no_more_than_what_was_in_flight(
+    tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
     with running(ServerOptions(latency_s=0.3)) as url:
         config, run = corrector_run(tmp_path, url)
-        for kill_after in (40, 120):
-            killed = collect(config)
+        driver, killed = collect(config), 0
+        request.addfinalizer(lambda: stop(driver))
+        for kill_after, victim in KILLED:
             deadline = time.monotonic() + 240
             while sent(url) < kill_after:
-                assert killed.poll() is None and time.monotonic() < deadline
+                assert driver.poll() is None and time.monotonic() < deadline
                 time.sleep(0.05)
-            kill_driver(killed)
-        assert run.stage("collect") is None
-        assert collect(config).wait(timeout=480) == 0
+            if victim == "actors":
+                killed += kill_engine_actors(driver)
+            else:
+                kill_driver(driver)
+                assert run.stage("collect") is None
+                driver = collect(config)
+        assert driver.wait(timeout=480) == 0 and killed >= 3
         requests = sent(url)
-    check_one_pass(run, requests, kills=2)
+    check_one_pass(run, requests, kills=len(KILLED))
+
+
+def kill_engine_actors(driver: subprocess.Popen[bytes]) -> int:
+    """Kill those that live; how many that were."""
+    killed = 0
+    for actor in engine_actors(driver):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            actor.kill()
+            killed += 1
+    return killed
 
 
 def check_one_pass(run: RunFolder, requests: int, kills: int) -> None:
@@ -85,24 +104,3 @@ def check_one_pass(run: RunFolder, requests: int, kills: int) -> None:
     assert len(paid) == len({p.key for p in paid}) == one_pass, "each is in the log once"
     assert total.prompt_tokens >= sum(p.completion.prompt_tokens for p in paid) > 0
     assert total.cost == pytest.approx(sum(p.completion.cost for p in paid))
-
-
-def test_killed_engine_actors_come_back_to_what_they_had_received(
-    tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
-    with running(ServerOptions(latency_s=0.3)) as url:
-        config, run = corrector_run(tmp_path, url)
-        driver, killed = collect(config), 0
-        request.addfinalizer(lambda: stop(driver))
-        for kill_after in (30, 90, 150):
-            deadline = time.monotonic() + 240
-            while sent(url) < kill_after:
-                assert driver.poll() is None and time.monotonic() < deadline
-                time.sleep(0.05)
-            for actor in engine_actors(driver):
-                with contextlib.suppress(psutil.NoSuchProcess):
-                    actor.kill()
-                    killed += 1
-        assert driver.wait(timeout=480) == 0 and killed >= 3
-        requests = sent(url)
-    check_one_pass(run, requests, kills=3)

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import yaml
+from killing import kill_driver
 from on_ray_config import small
 
 from lema_ray.attempts import solve_prompt
@@ -31,13 +31,9 @@ def collect(config: Path, asked: Path) -> subprocess.Popen[bytes]:
 
 
 def committed(run: RunFolder) -> list[Question]:
-    """The questions of all whole files, once the cluster has noticed that its driver is dead and writes no more."""
-    files: list[str] = []
-    while files != (now := run.files("collected", suffix=".parquet")):
-        files = now
-        time.sleep(3)
-    kept = []
-    for name in files:
+    """The questions of all whole files, once nothing is left that writes."""
+    kept: list[Question] = []
+    for name in run.files("collected", suffix=".parquet"):
         # A file that was being written when its writer died; resuming removes it.
         with contextlib.suppress(pa.ArrowInvalid):
             kept += [row.question for row in run.read_records(GradedQuestion, "collected", name)]
@@ -55,8 +51,7 @@ def test_a_killed_driver_goes_on(tmp_path: Path) -> None:
     while len(run.files("collected", suffix=".parquet")) < 3:
         assert first.poll() is None and time.monotonic() < deadline
         time.sleep(0.2)
-    os.killpg(first.pid, signal.SIGKILL)
-    first.wait()
+    kill_driver(first)
     kept = committed(run)
     assert 0 < len(kept) < 400 and run.stage("collect") is None
     assert collect(config, tmp_path / "second.txt").wait(timeout=240) == 0

@@ -16,8 +16,10 @@ import pytest
 from on_ray_config import small
 
 from lema_ray.config import RunConfig, parse_config
-from lema_ray.on_ray.trainer import train_arm, train_arms
-from lema_ray.records import Message, Span, TrainingExample
+from lema_ray.models import ModelError, check_model
+from lema_ray.on_ray.evaluate import examiners, proven, trained_spec
+from lema_ray.on_ray.trainer import _explained, _plan, train_arm, train_arms
+from lema_ray.records import Message, Question, Span, TrainingExample
 from lema_ray.runs import RunFolder
 from lema_ray.training.loop import TrainingFailed
 from lema_ray.training.saved_model import check_saved_model
@@ -208,6 +210,32 @@ def test_lora_saves_the_merged_model_and_keeps_the_adapter(tmp_path: Path, tiny_
     before, after = _weights(str(tiny_model)), _weights(folder)
     changed = {name for name in before if abs(before[name] - after[name]).max() > 0}
     assert changed == {name for name in before if "_proj" in name}
+
+
+def test_lora_can_leave_the_adapter_alone_and_it_is_served_on_its_base(tmp_path: Path, tiny_model: Path) -> None:
+    lora = {"r": 4, "merge": False}
+    config, run = _config(tmp_path, tiny_model, batch=8, method="lora", lora=lora, trainer={"max_steps": 4})
+    assert train_arm(config, run, "cot")["steps"] == 4
+    folder = Path(run.uri("models", "cot"))
+    assert not list(folder.glob("model*.safetensors")) and not (folder / "adapter").exists()
+    assert "on top of" in (folder / "README.md").read_text() and (folder / "chat_template.jinja").exists()
+    with pytest.raises(ModelError, match=f"an adapter, not a model: name its base .*{tiny_model}"):
+        check_model(str(folder))
+    spec = trained_spec(config, str(tiny_model), str(folder))
+    questions = [Question(f"q{n}", f"Tom has {n} apples and buys 5 more.", str(n + 5), "made") for n in (3, 4)]
+    with examiners(config) as pool:
+        answer, agreed = proven(pool, config, spec, questions)
+    assert spec.lora == str(folder) and answer and sum(one.tokens for one in agreed) > 0
+
+
+def test_a_full_disk_is_one_line_and_other_deaths_are_told_whole(tmp_path: Path, tiny_model: Path) -> None:
+    config, run = _config(tmp_path, tiny_model, batch=8)
+    plan = _plan(config, run, ("cot",))
+    with open("/dev/full", "wb", buffering=0) as full, pytest.raises(OSError) as error:
+        full.write(b"a checkpoint")
+    said = _explained(plan, f"Worker 0 failed:\nTraceback ...\nOSError: {error.value}")
+    assert said.startswith("training cot: the disk is full") and "checkpoint is kept" in said and "\n" not in said
+    assert "failed twice in its workers:\nkilled" in _explained(plan, "killed")
 
 
 def test_a_row_that_does_not_fit_is_refused_by_its_id_and_not_tried_again(tmp_path: Path, tiny_model: Path) -> None:

@@ -1,4 +1,4 @@
-"""One application on Ray Serve for all tests of this folder that need one: the demo model, keys, feedback, a page."""
+"""One application on Ray Serve for all tests of this folder that need one: a small model, keys, feedback, a page."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ from typing import Any
 
 import pytest
 from endpoint import Endpoint
+from small_base_model import SmallBaseModel
 
 REPOSITORY = Path(__file__).parents[2]
 sys.path.insert(0, str(REPOSITORY / "benchmarks"))
 
 
 @pytest.fixture(scope="session")
-def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
-    """The demo model behind a proxy, with a key."""
+def endpoint(tmp_path_factory: pytest.TempPathFactory, small_base_model: SmallBaseModel) -> Iterator[Endpoint]:
+    """The small base model behind a proxy, with a key."""
     from serve import start as serving
     from serve.config import KeyLimits
     from serve.keys import add_key
@@ -26,7 +27,7 @@ def endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Endpoint]:
     folder = tmp_path_factory.mktemp("served")
     key = add_key(folder / "keys.yaml", "tests", KeyLimits())
     arguments: dict[str, Any] = {
-        "model": "demo/word-problems",
+        "model": str(small_base_model.folder),
         "name": "word-problems",
         "keys": str(folder / "keys.yaml"),
         "access_log": str(folder / "access.log"),

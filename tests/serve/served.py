@@ -34,6 +34,11 @@ def solve(messages: Sequence[Message], sampling: Sampling) -> str:
     return DOUBTING if "doubt" in messages[-1].content else SOLUTION
 
 
+def echo(messages: Sequence[Message], sampling: Sampling) -> str:
+    """The script that says what it was asked last."""
+    return messages[-1].content
+
+
 class Served:
     """A server in a thread of its own."""
 

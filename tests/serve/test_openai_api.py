@@ -14,6 +14,7 @@ import openai
 import pytest
 from served import DOUBTING, MODEL, SOLUTION, Served, served
 
+from lema_ray.attempts import INSTRUCTIONS
 from serve.config import KeyLimits
 from serve.keys import add_key
 
@@ -262,7 +263,7 @@ def test_a_full_replica_says_when_to_come_again_and_a_client_that_leaves_makes_r
             answer = post(one, {"messages": ASK})
             assert answer.status_code == 503 and answer.headers["retry-after"] == "1"
         wait_until(lambda: one.service.running == 0 and one.backend.running == 0)
-        assert last_line(one)["ended"] == "left"
+        wait_until(lambda: last_line(one)["ended"] == "left")
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(f"{one.url}/v1/chat/completions", json={"messages": ASK}, timeout=0.3)
         wait_until(lambda: one.service.running == 0 and one.backend.running == 0)
@@ -288,7 +289,7 @@ def test_metrics_count_what_was_corrected(server: Served) -> None:
 def test_request_ids_come_back_where_they_are_sane(server: Served) -> None:
     answer = post(server, {"messages": ASK}, **{"x-request-id": "my-id.1"})
     assert answer.headers["x-request-id"] == "my-id.1" and answer.json()["id"] == "chatcmpl-my-id.1"
-    assert last_line(server)["request_id"] == "my-id.1"
+    wait_until(lambda: last_line(server)["request_id"] == "my-id.1")
     odd = post(server, {"messages": ASK}, **{"x-request-id": 'a b"c'})
     assert odd.headers["x-request-id"] != 'a b"c'
 
@@ -304,3 +305,21 @@ def wait_until(condition: Any, seconds: float = 20.0) -> None:
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)
+
+
+def test_a_question_gets_the_instruction_it_was_taught_with(tmp_path: Path) -> None:
+    instruction = INSTRUCTIONS["math"]
+    asked: list[Any] = [
+        [{"role": "user", "content": "What is 2 + 3?"}],
+        [{"role": "user", "content": [{"type": "text", "text": "What is 2 + 3?"}]}],
+        [{"role": "user", "content": f"What is 2 + 3?\n\n{instruction}"}],
+        [{"role": "user", "content": "Hello"}, {"role": "assistant", "content": "Hi"}],
+    ]
+    with served(tmp_path, script="served:echo", task="math") as server:
+        for policy in (None, "spontaneous"):
+            said = []
+            for messages in asked:
+                answer = post(server, {"model": MODEL, "messages": messages, "self_correction": policy}).json()
+                said.append(answer["choices"][0]["message"]["content"])
+            assert said == [f"What is 2 + 3?\n\n{instruction}"] * 3 + ["Hi"]
+        assert httpx.get(f"{server.url}/v1/models").json()["data"][0]["task"] == "math"

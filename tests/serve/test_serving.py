@@ -1,4 +1,4 @@
-"""The demo model on Ray Serve, as clients, operators and accidents meet it."""
+"""A small model of word problems on Ray Serve, as clients, operators and accidents meet it."""
 
 from __future__ import annotations
 
@@ -49,6 +49,22 @@ def test_what_openai_s_client_may_ask_for(client: openai.OpenAI) -> None:
     assert all(len(token.top_logprobs) == 2 for token in probable.content or ())
     completion = client.completions.create(model=MODEL, prompt="Step 1: 2 + 3 =", max_tokens=4, echo=True, logprobs=1)
     assert completion.choices[0].text.startswith("Step 1: 2 + 3 =")
+
+
+@pytest.mark.parametrize("parts", [False, True])
+def test_template_tokens_in_a_message_are_text(client: openai.OpenAI, parts: bool) -> None:
+    def asked(text: str) -> openai.types.CompletionUsage:
+        content: Any = [{"type": "text", "text": text}] if parts else text
+        answer = client.chat.completions.create(
+            model=MODEL, messages=[{"role": "user", "content": content}], max_tokens=2
+        )
+        assert answer.usage is not None
+        return answer.usage
+
+    nothing = asked("a b").prompt_tokens
+    assert asked("a<|end|> b").prompt_tokens > nothing + 1, "a mark that is obeyed is one token"
+    with pytest.raises(openai.BadRequestError, match="mark of the model's chat template"):
+        client.chat.completions.create(model=MODEL, messages=[{"role": "user", "content": "a", "name": "<|end|>"}])
 
 
 def test_an_answer_fits_its_schema(client: openai.OpenAI) -> None:
@@ -161,7 +177,8 @@ def test_the_model_is_replaced_and_no_request_fails(endpoint: Endpoint) -> None:
 
     changed = endpoint.arguments | {"name": "second"}
     outcomes = Outcomes()
-    with load_for(endpoint.url, endpoint.key, outcomes, clients=4, misbehaving=True) as stop:
+    # With pauses, so that the new version's engine gets enough of two cores to start in less than a minute.
+    with load_for(endpoint.url, endpoint.key, outcomes, clients=4, misbehaving=True, pause_s=0.5) as stop:
         serve.run(build(changed), name="default", route_prefix="/", blocking=False)
         _wait_until(lambda: endpoint.client().models.list().data[0].id == "second", 300)
         stop()

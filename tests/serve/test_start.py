@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,10 @@ from lema_ray.cli.app import app
 from lema_ray.config import ConfigError
 from lema_ray.errors import LemaError
 from lema_ray.models import ModelError
+from lema_ray.records import Question
+from lema_ray.runs import RunFolder
 from serve.app import build
+from serve.asking import with_task
 from serve.checks import check_address, model_path
 from serve.config import parse_serve_config
 from serve.keys import read_keys
@@ -137,3 +141,18 @@ def test_the_example_for_serve_deploy_is_one_that_serve_takes() -> None:
     for application in schema.applications:
         assert application.import_path == "serve.app:build"
         parse_serve_config(application.args)
+
+
+def test_a_trained_model_is_asked_as_its_run_asked(run: Path) -> None:
+    def task(**arguments: Any) -> str:
+        return with_task(parse_serve_config({"model": str(run), "arm": "one", **arguments})).task
+
+    questions = [Question(str(n), "What is 2 + 3?", "5", "mine", "math") for n in range(3)]
+    assert task() == "none", "a run folder without questions"
+    RunFolder(str(run)).write_records(questions, Question, "questions", "test.parquet")
+    assert task() == task(model=str(run / "models" / "one"), arm=None) == "math"
+    assert task(task="none") == "none" and task(task="choice") == "choice"
+    mixed = [*questions, replace(questions[0], id="9", task="arithmetic")]
+    RunFolder(str(run)).write_records(mixed, Question, "questions", "test.parquet")
+    assert task() == "none", "questions of several kinds have no one instruction"
+    assert task(model="demo/word-problems", arm=None) == "arithmetic"

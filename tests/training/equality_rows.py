@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import random
 from typing import Any
 
 from lema_ray.records import Message, Span, TrainingExample
 
-ROWS, WORKERS, PER_WORKER, STEPS, RATE, SEED = 24, 2, 2, 6, 1e-3, 5
-DEEPSPEED = ("zero2", "zero3")
+WORKERS = int(os.environ.get("LEMA_EQUALITY_WORKERS", "2"))
+DEEPSPEED = tuple(os.environ.get("LEMA_EQUALITY_DEEPSPEED", "zero2 zero3").split())
+PER_WORKER, STEPS, RATE, SEED = 2, 6, 1e-3, 5
+ROWS = WORKERS * PER_WORKER * STEPS
 KINDS: dict[str, dict[str, Any]] = {
     "sft-full": {"objective": "sft"},
     "sft-lora": {"objective": "sft", "method": "lora"},

@@ -43,7 +43,7 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
         subprocess.Popen([*worker, str(rank), port], env=os.environ | {"OMP_NUM_THREADS": "1"})
         for rank in range(WORKERS)
     ]
-    assert [worker.wait(280) for worker in workers] == [0, 0]
+    assert [worker.wait(140 * WORKERS) for worker in workers] == [0] * WORKERS
     return root
 
 

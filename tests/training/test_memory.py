@@ -9,15 +9,25 @@ import pytest
 
 from lema_ray.config import ConfigError, TrainConfig
 from lema_ray.training.deepspeed_files import load_presets
-from lema_ray.training.memory import ModelShape, Need, adapter_weights, model_shape, needed, pick_preset, training_load
+from lema_ray.training.memory import (
+    ModelShape,
+    Need,
+    adapter_weights,
+    describe,
+    model_shape,
+    needed,
+    pick_preset,
+    training_load,
+)
 
 QWEN = ModelShape(1_543_714_304, 28, 1536, 8960, 256, 151_936, 151_936 * 1536)
 """A model of 1.5 B weights, as its config says."""
 GB = 1e9
 
 
-def _settings(method: str = "full", rows: int = 4) -> TrainConfig:
-    return TrainConfig(method=method, gpus_per_worker=1, trainer={"per_device_train_batch_size": rows})  # type: ignore[arg-type]
+def _settings(method: str = "full", rows: int = 4, **trainer: int) -> TrainConfig:
+    trainer |= {"per_device_train_batch_size": rows}
+    return TrainConfig(method=method, gpus_per_worker=1, trainer=trainer)  # type: ignore[arg-type]
 
 
 def _need(preset: str, workers: int, method: str = "full") -> Need:
@@ -43,10 +53,12 @@ def test_lora_weights_are_those_that_peft_adds(tiny_model: Path) -> None:
 
 
 def test_sixteen_bytes_a_weight_are_shared_out_by_stage() -> None:
-    kept = {name: _need(name, 8).gpu for name in ("zero1", "zero2", "zero3")}
+    needs = {name: _need(name, 8) for name in ("zero1", "zero2", "zero3")}
+    kept = {name: need.gpu for name, need in needs.items()}
+    gradients = {name: need.in_turn["gradients for the step"] for name, need in needs.items()}
     weights = QWEN.weights
     assert kept["zero1"]["optimizer"] == kept["zero3"]["optimizer"] == 12 * weights / 8
-    assert kept["zero1"]["gradients"] == 2 * weights and kept["zero2"]["gradients"] == 2 * weights / 8
+    assert gradients["zero1"] == (2 + 4 / 8) * weights and gradients["zero2"] == (2 + 4) * weights / 8
     assert kept["zero2"]["weights"] == 2 * weights and kept["zero3"]["weights"] < weights
     totals = [_need(name, 8).total for name in ("zero1", "zero2", "zero3", "zero3_offload")]
     assert totals == sorted(totals, reverse=True)
@@ -57,7 +69,16 @@ def test_less_is_needed_for_an_adapter_and_more_for_a_reference_model() -> None:
     full, lora = _need("zero2", 1), _need("zero2", 1, "lora")
     assert lora.total < full.total / 2 and _need("zero2", 1, "qlora").total < lora.total
     pairs = needed(QWEN, training_load(QWEN, _settings(), "dpo", 1024), load_presets()["zero2"], 1)
-    assert pairs.gpu["weights"] == 2 * full.gpu["weights"] and pairs.gpu["activations"] > full.gpu["activations"]
+    assert pairs.gpu["weights"] == 2 * full.gpu["weights"]
+    assert pairs.in_turn["activations"] > full.in_turn["activations"]
+
+
+def test_gradients_that_are_kept_between_micro_batches_come_on_top_of_activations() -> None:
+    once, preset = _need("zero2", 8), load_presets()["zero2"]
+    several = training_load(QWEN, _settings(gradient_accumulation_steps=4), "sft", 1024)
+    assert once.in_turn["activations"] > once.in_turn["gradients for the step"]
+    assert needed(QWEN, several, preset, 8).total == pytest.approx(once.total + 2 * QWEN.weights / 8)
+    assert "the larger of" in describe(once)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +87,7 @@ def test_less_is_needed_for_an_adapter_and_more_for_a_reference_model() -> None:
         ("full", 1, 80, "zero2"),
         ("full", 1, 24, "zero2_offload"),
         ("full", 8, 24, "zero2"),
-        ("full", 8, 11, "zero3"),
+        ("full", 8, 9, "zero3"),
         ("lora", 1, 24, "zero2"),
     ],
 )

@@ -18,7 +18,7 @@ from lema_ray.training.saved_model import check_saved_model, finish_model
 from lema_ray.training.settings import check_trainer_keys
 from lema_ray.training.trainers import quantization
 
-CARD = {"base": "some/base", "arm": "lema", "method": "full", "objective": "sft", "counts": {"examples": 12}}
+CARD = {"base": "some/base", "arm": "lema", "kind": "full", "objective": "sft", "counts": {"examples": 12}}
 CARD |= {"settings": {"learning_rate": 0.001}, "questions": "gsm8k", "recipe": "lema", "seed": 1}
 KNOWN = ["learning_rate", "num_train_epochs", "max_length"]
 
@@ -147,6 +147,8 @@ def test_a_finished_model_stops_at_the_end_of_its_turn(saved: Path) -> None:
     card = (saved / "README.md").read_text()
     assert card.startswith("---\nbase_model: some/base\n") and "| examples | 12 |" in card
     assert "license: other" in card and "| learning_rate | 0.001 |" in card and "from gsm8k" in card
+    adapter = model_card(CARD | {"kind": "adapter"})
+    assert "library_name: peft" in adapter and "to be loaded on top of" in adapter
 
 
 def test_a_card_names_its_bases_licence_and_takes_the_scores_of_the_last_evaluation(tmp_path: Path) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
+import ray
 
 from lema_ray.grading import GradingPool
 from lema_ray.records import Question
@@ -18,15 +17,7 @@ ITEMS = [
 ]
 
 
-@pytest.fixture(scope="module")
-def ray() -> Iterator[Any]:
-    ray = pytest.importorskip("ray")
-    ray.init("local", num_cpus=2, include_dashboard=False, configure_logging=False)
-    yield ray
-    ray.shutdown()
-
-
-def test_a_plain_and_an_async_actor_grade_alike(ray: Any) -> None:
+def test_a_plain_and_an_async_actor_grade_alike(cluster: None) -> None:
     class Plain:
         def grade(self) -> list[str]:
             with GradingPool(20, 1) as pool:
