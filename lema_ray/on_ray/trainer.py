@@ -33,6 +33,8 @@ def train_arms(config: RunConfig, run: RunFolder, arms: Sequence[str]) -> dict[s
     seconds and final_loss. Models that are trained already are not trained again. Raises a `LemaError` that says
     what to do when the settings, the rows or the result cannot be used.
     """
+    if unknown := set(arms) - set(config.build.arms):
+        raise ConfigError(f"build.arms: there is no arm {', '.join(sorted(unknown))} to train")
     models = {name: made for name, made in config.trained.items() if made.arm in arms}
     pending = {name: made for name, made in models.items() if not run.exists("models", name, DONE)}
     if pending:

@@ -117,7 +117,8 @@ def _share(name: str, whole: Score, each: Sequence[Score]) -> tuple[float, float
         low, high = (whole.low, whole.high) if name == "final_accuracy" else (float("nan"), float("nan"))
         return whole.self_correction.get(name, float("nan")), low, high
     values = [s.self_correction.get(name, float("nan")) for s in each]
-    return (sum(values) / len(values), *seeds_interval(values))
+    low, high = seeds_interval(values)
+    return sum(values) / len(values), max(low, 0.0), min(high, 1.0)
 
 
 def _made(config: Mapping[str, Any], card: Mapping[str, Any], requests: Requests) -> dict[str, Made]:

@@ -40,7 +40,8 @@ def _example(number: int, pair: bool = False) -> TrainingExample:
 
 def _config(folder: Path, base: Path, batch: int, **train: Any) -> tuple[RunConfig, RunFolder]:
     trainer = TRAINER | {"per_device_train_batch_size": batch} | train.pop("trainer", {})
-    config = parse_config(small(folder, train={"base": str(base), "trainer": trainer} | train))
+    arms = {"cot": {}, "lema": {}, "pairs": {}}
+    config = parse_config(small(folder, train={"base": str(base), "trainer": trainer} | train, build={"arms": arms}))
     run = RunFolder(config.folder)
     for seed, arm in enumerate(("cot", "lema", "pairs")):
         rows = [_example(number, arm == "pairs") for number in range(100 * seed, 100 * seed + 48)]
