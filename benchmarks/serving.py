@@ -173,27 +173,44 @@ def _print(load: str, sides: dict[str, Measured]) -> None:
         print(f"{load} {name:7}: {side.line()}; {more}", flush=True)
 
 
+def sides_of(path: str, names: Sequence[str]) -> tuple[dict[str, subprocess.Popen[bytes]], dict[str, str]]:
+    """Servers of a model that are starting, and their URLs, by name."""
+    ports = {name: _free_port() for name in names}
+    sides = {}
+    for name, port in ports.items():
+        if name == "bare":
+            sides[name] = _start(name, _bare(path, port), TORCHDYNAMO_DISABLE="1", VLLM_NO_USAGE_STATS="1")
+        else:
+            extra = {"RAY_SERVE_ENABLE_HA_PROXY": "1"} if name == "haproxy" else {}
+            sides[name] = _start(name, _ours(path, port), **extra)
+    return sides, {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+
+
+def wait_ready(urls: dict[str, str]) -> None:
+    """Return when all answer, and say how long that took."""
+    for name, url in urls.items():
+        seconds = asyncio.run(_ready(url + ("/health" if name == "bare" else "/readyz")))
+        print(f"{name} ready after {seconds:.0f} s more", flush=True)
+
+
+def stop(sides: dict[str, subprocess.Popen[bytes]]) -> None:
+    """End the servers."""
+    for process in sides.values():
+        # Not its group: `lema serve` ends Serve and Ray itself.
+        process.terminate()
+    for process in sides.values():
+        process.wait(60)
+
+
 def main() -> None:
     """Start all, measure, stop all."""
     path = resolve_model(next((a for a in sys.argv[1:] if not a.startswith("-")), "demo/word-problems"))
-    names = ["bare", "ours", *(["haproxy"] if "--haproxy" in sys.argv else [])]
-    ports = {name: _free_port() for name in names}
-    sides = {"bare": _start("bare", _bare(path, ports["bare"]), TORCHDYNAMO_DISABLE="1", VLLM_NO_USAGE_STATS="1")}
-    for name in names[1:]:
-        extra = {"RAY_SERVE_ENABLE_HA_PROXY": "1"} if name == "haproxy" else {}
-        sides[name] = _start(name, _ours(path, ports[name]), **extra)
+    sides, urls = sides_of(path, ["bare", "ours", *(["haproxy"] if "--haproxy" in sys.argv else [])])
     try:
-        urls = {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
-        for name in names:
-            health = "/health" if name == "bare" else "/readyz"
-            print(f"{name} ready after {asyncio.run(_ready(urls[name] + health)):.0f} s more", flush=True)
+        wait_ready(urls)
         asyncio.run(_measure(urls, path))
     finally:
-        for process in sides.values():
-            # Not its group: `lema serve` ends Serve and Ray itself.
-            process.terminate()
-        for process in sides.values():
-            process.wait(60)
+        stop(sides)
 
 
 def _free_port() -> int:

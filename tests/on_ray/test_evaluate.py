@@ -26,7 +26,7 @@ def test_models_one_after_the_other_in_one_engine(cluster, make_config, tiny_mod
     flow.questions()
     with examiners(flow.config) as pool:
         question = next(flow.run.read_records(Question, "questions", "test.parquet"))
-        answer, (agreed,) = proven(pool, flow.config, str(other), [question])
+        answer, (agreed,) = proven(pool, flow.config, engine_spec(flow.config, str(other)), [question])
         assert answer and agreed.tokens > 0
         for name, model in (("base", tiny_model), ("other", other), ("again", tiny_model)):
             examine_model(pool, flow.config, flow.run, name, engine_spec(flow.config, str(model)))
@@ -79,4 +79,4 @@ def test_a_model_that_vllm_cannot_load_is_not_proven(cluster, make_config, tiny_
     flow.questions()
     question = next(flow.run.read_records(Question, "questions", "test.parquet"))
     with pytest.raises(EngineUnavailable, match="broken"), examiners(flow.config) as pool:
-        proven(pool, flow.config, str(broken), [question])
+        proven(pool, flow.config, engine_spec(flow.config, str(broken)), [question])
