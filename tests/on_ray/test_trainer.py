@@ -184,6 +184,12 @@ def test_a_loss_that_is_no_number_names_its_rows(tmp_path: Path, tiny_model: Pat
         train_arm(config, run, "cot")
 
 
+def check_same_losses(ours: list[float], theirs: list[float]) -> None:
+    """Equal but for rounding at first; each step multiplies the rounding of two orders of summing by about three."""
+    assert ours[:5] == pytest.approx(theirs[:5], rel=1e-5)
+    assert ours == pytest.approx(theirs, rel=1e-2)
+
+
 def test_two_workers_with_zero3_learn_what_one_worker_learns(
     tmp_path: Path, tiny_model: Path, by_one_worker: RunFolder
 ) -> None:
@@ -191,7 +197,7 @@ def test_two_workers_with_zero3_learn_what_one_worker_learns(
     train_arms(config, run, ["cot", "lema"])
     for arm in ("cot", "lema"):
         check_saved_model(run.uri("models", arm), str(tiny_model))
-        assert _losses(run, arm) == pytest.approx(_losses(by_one_worker, arm), rel=2e-3)
+        check_same_losses(_losses(run, arm), _losses(by_one_worker, arm))
 
 
 def test_two_workers_with_zero2_learn_what_one_worker_learns(
@@ -199,7 +205,7 @@ def test_two_workers_with_zero2_learn_what_one_worker_learns(
 ) -> None:
     config, run = _config(tmp_path, tiny_model, batch=4, workers=2, deepspeed="zero2")
     train_arm(config, run, "cot")
-    assert _losses(run, "cot") == pytest.approx(_losses(by_one_worker, "cot"), rel=2e-3)
+    check_same_losses(_losses(run, "cot"), _losses(by_one_worker, "cot"))
 
 
 def test_lora_saves_the_merged_model_and_keeps_the_adapter(tmp_path: Path, tiny_model: Path) -> None:
