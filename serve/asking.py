@@ -8,8 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pyarrow.parquet as pq
+
 from lema_ray.attempts import INSTRUCTIONS
-from lema_ray.records import Question, Task
+from lema_ray.records import Task
 from lema_ray.runs import RunFolder
 from serve.config import ServeConfig
 from serve.openai_form import message_text
@@ -34,7 +36,11 @@ def _task_of(model: str) -> Task | None:
 
 def _tasks(run: RunFolder) -> set[Task]:
     splits = [split for split in ("test", "train") if run.exists("questions", f"{split}.parquet")]
-    return {q.task for split in splits[:1] for q in run.read_records(Question, "questions", f"{split}.parquet")}
+    if not splits:
+        return set()
+    # The one column: there may be millions of questions.
+    with run.opened("questions", f"{splits[0]}.parquet") as file:
+        return set(pq.read_table(file, columns=["task"])["task"].unique().to_pylist())
 
 
 def as_taught(body: ChatBody, task: Task | None) -> ChatBody:

@@ -33,6 +33,11 @@ def model_path(config: ServeConfig) -> str:
         return resolve_model(config.model)
     models = Path(config.model) / "models"
     arms = sorted(f.name for f in models.glob("*") if (f / "config.json").is_file()) if models.is_dir() else []
+    if (adapter := models / str(config.arm) / "adapter_config.json").is_file():
+        beside = f"--set adapters.{config.arm}={adapter.parent}"
+        raise ConfigError(
+            f"{adapter.parent} is an adapter alone: serve its base with it beside, `lema serve BASE {beside}`"
+        )
     if not arms:
         raise ConfigError(f"{config.model}: a run folder without trained models; `lema train` makes them")
     if config.arm is None and len(arms) == 1:

@@ -156,3 +156,9 @@ def test_a_trained_model_is_asked_as_its_run_asked(run: Path) -> None:
     RunFolder(str(run)).write_records(mixed, Question, "questions", "test.parquet")
     assert task() == "none", "questions of several kinds have no one instruction"
     assert task(model="demo/word-problems", arm=None) == "arithmetic"
+
+
+def test_an_arm_that_is_an_adapter_alone_names_how_it_is_served(run: Path) -> None:
+    (run / "models" / "one" / "config.json").rename(run / "models" / "one" / "adapter_config.json")
+    with pytest.raises(ConfigError, match=r"adapter alone: .*lema serve BASE --set adapters\.one=.*/models/one"):
+        model_path(parse_serve_config({"model": str(run), "arm": "one"}))
