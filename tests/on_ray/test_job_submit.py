@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import pytest
 import yaml
+from killing import command_line, descendants
 from on_ray_config import small
 from own_cluster import RAY, OwnCluster, free_ports, own_cluster
 from prometheus_server import expressions, prometheus, query
@@ -194,8 +195,8 @@ def test_prometheus_sees_the_run(killed: Killed) -> None:
 
 def drivers(cluster: OwnCluster) -> list[psutil.Process]:
     """The processes of jobs, which the cluster's agent started."""
-    family = psutil.Process(cluster.server.pid).children(recursive=True)
-    return [p for p in family if "jobs/collect.py" in p.cmdline() and p.cmdline()[0].endswith("python")]
+    family = descendants(cluster.server.pid, "jobs/collect.py")
+    return [p for p in family if command_line(p).split(" ", 1)[0].endswith("python")]
 
 
 def wait_for(reached: Callable[[], bool], process: subprocess.Popen[str], timeout_s: float = 120) -> None:

@@ -14,7 +14,7 @@ from random import Random
 import psutil
 import pytest
 import yaml
-from killing import wait_gone
+from killing import command_line, descendants, wait_gone
 from on_ray_config import small
 from test_paid_resume import IN_FLIGHT, collect, sent, stop
 
@@ -72,11 +72,11 @@ def _is(kind: str, process: psutil.Process) -> bool:
 def kill(driver: subprocess.Popen[bytes], kind: str, rng: Random) -> list[str]:
     """Kill one process; when the run cannot go on, wait until nothing of it is left. Returns what was killed."""
     with contextlib.suppress(psutil.NoSuchProcess):
-        family = psutil.Process(driver.pid).children(recursive=True)
+        family = descendants(driver.pid)
         if not (found := victims(driver, kind)):
             return []  # the run is over
         victim = rng.choice(found)
-        kind = next((name for name in OURS if name in " ".join(victim.cmdline())), kind)
+        kind = next((name for name in OURS if name in command_line(victim)), kind)
         victim.kill()
         if kind in ("driver", "raylet"):
             with contextlib.suppress(subprocess.TimeoutExpired):

@@ -13,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 import yaml
-from killing import kill_driver
+from killing import descendants, kill_driver
 from on_ray_config import small
 
 from lema_ray.demo.server import ServerOptions, running
@@ -56,8 +56,7 @@ def stop(driver: subprocess.Popen[bytes]) -> None:
 
 def engine_actors(driver: subprocess.Popen[bytes]) -> list[psutil.Process]:
     """The processes that hold the engines of the driver's own cluster."""
-    found = psutil.Process(driver.pid).children(recursive=True)
-    return [p for p in found if "EnginePool" in " ".join(p.cmdline())]
+    return descendants(driver.pid, "EnginePool")
 
 
 def test_killed_actors_and_drivers_cost_no_more_than_what_was_in_flight(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import shutil
 import threading
@@ -11,8 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
+from killing import descendants
 from on_ray_config import small
 
 from lema_ray.config import RunConfig, parse_config
@@ -65,7 +66,7 @@ def killing_at(run: RunFolder, arm: str, step: int) -> Iterator[list[int]]:
             reached = _reached(run, arm)
             if reached >= step:
                 killed.append(reached)
-                for worker in _training_workers():
+                for worker in descendants(os.getpid(), "TrainWorker"):
                     worker.kill()
                 return
 
@@ -81,11 +82,6 @@ def killing_at(run: RunFolder, arm: str, step: int) -> Iterator[list[int]]:
 def _reached(run: RunFolder, arm: str) -> int:
     noted = run.exists("checkpoints", arm, "progress.json")
     return int(run.read_json("checkpoints", arm, "progress.json")["step"]) if noted else 0
-
-
-def _training_workers() -> list[psutil.Process]:
-    family = psutil.Process().children(recursive=True)
-    return [process for process in family if any("TrainWorker" in part for part in process.cmdline())]
 
 
 def save_broken_model(folder: Path, good: Path) -> Path:
