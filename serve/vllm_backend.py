@@ -15,7 +15,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from lema_ray.engines.vllm_arguments import engine_arguments, lora_rank, prepare_environment
+from lema_ray.engines.vllm_arguments import engine_arguments, engine_threads, lora_rank, prepare_environment
 from lema_ray.errors import LemaError
 from lema_ray.records import Completion, FinishReason, Message, Sampling
 from serve.backend import Answer
@@ -180,9 +180,10 @@ def _build_engine(arguments: Any, prompt_cap: int | None) -> Any:
 
     engine_args = AsyncEngineArgs.from_cli_args(arguments)
     config = engine_args.create_engine_config(usage_context=UsageContext.OPENAI_API_SERVER)
-    engine = MeteredEngine.from_vllm_config(
-        vllm_config=config, usage_context=UsageContext.OPENAI_API_SERVER, disable_log_stats=False
-    )
+    with engine_threads(config):
+        engine = MeteredEngine.from_vllm_config(
+            vllm_config=config, usage_context=UsageContext.OPENAI_API_SERVER, disable_log_stats=False
+        )
     engine.prompt_cap = prompt_cap
     return engine
 

@@ -1,12 +1,13 @@
 """What vLLM has to be told before it starts: environment, engine arguments, and which weights may replace which.
 
-Called by the vLLM engine only.
+Called by the vLLM engine and by the served one.
 """
 
 from __future__ import annotations
 
 import json
 import os
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from lema_ray.engines.chat_template import ChatTemplate
 
 GIB = 2**30
+
+_ONE_PROCESS = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
+"""The executor that vLLM uses on one GPU. By its path: the name `uni` it takes for `mp` on a CPU."""
 
 # The ranks that vLLM has kernels for.
 _LORA_RANKS = (8, 16, 32, 64, 128, 256, 320, 512)
@@ -68,7 +72,9 @@ def engine_arguments(spec: VLLMSpec, path: str, on_cpu: bool, adapter: str | Non
 
 
 def _cpu_arguments(spec: VLLMSpec) -> dict[str, Any]:
-    return {
+    # A scheduler and a worker in two processes wait for one another in loops that each take a core.
+    one_process = {"distributed_executor_backend": _ONE_PROCESS} if spec.tensor_parallel_size == 1 else {}
+    return one_process | {
         # Few CPUs compute in bfloat16, and training compares in float32.
         "dtype": "float32" if spec.dtype == "auto" else spec.dtype,
         "enforce_eager": True,
@@ -77,6 +83,16 @@ def _cpu_arguments(spec: VLLMSpec) -> dict[str, Any]:
         # In bytes, because VLLM_CPU_KVCACHE_SPACE takes whole GiB only.
         "kv_cache_memory_bytes": int(spec.cpu_kv_cache_gb * GIB),
     }
+
+
+def engine_threads(vllm_config: Any) -> AbstractContextManager[None]:
+    """For starting the engine's process in: where that computes on a CPU, it gets the threads vLLM gives its workers."""
+    if vllm_config.parallel_config.distributed_executor_backend != _ONE_PROCESS:
+        return nullcontext()
+    from vllm.utils.ompmultiprocessing import OMPProcessManager
+
+    threads: AbstractContextManager[None] = OMPProcessManager(vllm_config).configure_omp_envs(0, 0)
+    return threads
 
 
 def lora_rank(adapter: str) -> int:

@@ -11,6 +11,7 @@ import os
 from typing import Any
 
 from lema_ray.engines import EngineUnavailable, RequestRefused
+from lema_ray.engines.vllm_arguments import engine_threads
 
 
 class ProcessesDriver:
@@ -60,4 +61,7 @@ class ProcessesDriver:
         from vllm import AsyncEngineArgs
         from vllm.v1.engine.async_llm import AsyncLLM
 
-        return AsyncLLM.from_engine_args(AsyncEngineArgs(**self._arguments))
+        arguments = AsyncEngineArgs(**self._arguments)
+        config = arguments.create_engine_config()
+        with engine_threads(config):
+            return AsyncLLM.from_vllm_config(config, disable_log_stats=arguments.disable_log_stats)
