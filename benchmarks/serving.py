@@ -181,8 +181,7 @@ def sides_of(path: str, names: Sequence[str]) -> tuple[dict[str, subprocess.Pope
         if name == "bare":
             sides[name] = _start(name, _bare(path, port), TORCHDYNAMO_DISABLE="1", VLLM_NO_USAGE_STATS="1")
         else:
-            extra = {"RAY_SERVE_ENABLE_HA_PROXY": "1"} if name == "haproxy" else {}
-            sides[name] = _start(name, _ours(path, port), **extra)
+            sides[name] = _start(name, [*_ours(path, port), *(["--haproxy"] if name == "haproxy" else [])])
     return sides, {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
 
 

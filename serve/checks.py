@@ -59,8 +59,6 @@ def model_name(config: ServeConfig, path: str) -> str:
 
 def check_address(host: str, port: int, with_keys: bool) -> None:
     """Raise `ConfigError` for an address that is taken, or open to others without keys."""
-    if not with_keys and os.environ.get("RAY_SERVE_ENABLE_HA_PROXY") == "1":
-        raise ConfigError("with RAY_SERVE_ENABLE_HA_PROXY replicas listen on all addresses: give --api-keys FILE")
     if not with_keys and not is_loopback(host):
         raise ConfigError(
             f"{host} is open to other machines: give --api-keys FILE (`lema keys add NAME` makes one), or use 127.0.0.1"

@@ -22,6 +22,9 @@ def serve(
     port: Annotated[int, typer.Option(min=1, max=65535)] = 8000,
     api_keys: Annotated[Path | None, typer.Option(help="file that `lema keys` makes")] = None,
     policy: Annotated[str, typer.Option(help="self-correction of requests that do not choose")] = "off",
+    haproxy: Annotated[
+        bool, typer.Option("--haproxy", help="in front, instead of Ray Serve's proxy: docs/serving.md")
+    ] = False,
     replicas: Annotated[int, typer.Option(min=1)] = 1,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="any other key, as caps.output_tokens=256; several")
@@ -29,6 +32,10 @@ def serve(
     ray_address: Annotated[str | None, typer.Option(help="a running cluster; default: RAY_ADDRESS, else here")] = None,
 ) -> None:
     """Serve a model as an OpenAI-compatible endpoint that can correct itself; docs/serving.md."""
+    if haproxy:
+        from serve.haproxy import put_haproxy_in_front
+
+        put_haproxy_in_front(ray_address)
     from serve import start as serving
 
     shared: dict[str, Any] = {"replicas": replicas, "self_correction": {"default": policy}}

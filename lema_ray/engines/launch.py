@@ -42,7 +42,7 @@ def launched(spec: OpenAISpec, log: Path, ready_timeout_s: float = READY_TIMEOUT
     if spec.launch is None:
         yield spec
         return
-    port = _free_port()
+    port = free_port()
     ready = spec.model_copy(update={"base_url": f"http://127.0.0.1:{port}/v1", "launch": None})
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
@@ -54,7 +54,8 @@ def launched(spec: OpenAISpec, log: Path, ready_timeout_s: float = READY_TIMEOUT
         _stop(server)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

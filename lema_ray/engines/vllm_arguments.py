@@ -86,7 +86,7 @@ def _cpu_arguments(spec: VLLMSpec) -> dict[str, Any]:
 
 
 def engine_threads(vllm_config: Any) -> AbstractContextManager[None]:
-    """For starting the engine's process in: where that computes on a CPU, it gets the threads vLLM gives its workers."""
+    """Start the engine's process in it: where that computes, on a CPU, it gets the threads that vLLM gives a worker."""
     if vllm_config.parallel_config.distributed_executor_backend != _ONE_PROCESS:
         return nullcontext()
     from vllm.utils.ompmultiprocessing import OMPProcessManager

@@ -25,8 +25,9 @@ from lema_ray.spending.paid import read_paid
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(900)]
 HERE = Path(__file__).parent
 IN_FLIGHT = 16
-KILLED = ((30, "actors"), (60, "driver"), (100, "actors"), (140, "driver"), (180, "actors"))
-"""After how many requests in all, and what."""
+KILLED = ("actors", "driver", "actors", "driver", "actors")
+BETWEEN = 20
+"""Requests before each kill, not counted those that a killed driver's cluster sends until it notices."""
 
 
 def collect(config: Path) -> subprocess.Popen[bytes]:
@@ -62,15 +63,12 @@ def engine_actors(driver: subprocess.Popen[bytes]) -> list[psutil.Process]:
 def test_killed_actors_and_drivers_cost_no_more_than_what_was_in_flight(
     tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    with running(ServerOptions(latency_s=0.3)) as url:
+    with running(ServerOptions(latency_s=0.5)) as url:
         config, run = corrector_run(tmp_path, url)
         driver, killed = collect(config), 0
         request.addfinalizer(lambda: stop(driver))
-        for kill_after, victim in KILLED:
-            deadline = time.monotonic() + 240
-            while sent(url) < kill_after:
-                assert driver.poll() is None and time.monotonic() < deadline
-                time.sleep(0.05)
+        for victim in KILLED:
+            wait_for_requests(driver, url, sent(url) + BETWEEN)
             if victim == "actors":
                 killed += kill_engine_actors(driver)
             else:
@@ -80,6 +78,14 @@ def test_killed_actors_and_drivers_cost_no_more_than_what_was_in_flight(
         assert driver.wait(timeout=480) == 0 and killed >= 3
         requests = sent(url)
     check_one_pass(run, requests, kills=len(KILLED))
+
+
+def wait_for_requests(driver: subprocess.Popen[bytes], url: str, requests: int) -> None:
+    """Wait until so many were sent in all, and by this driver's cluster: it has engines."""
+    deadline = time.monotonic() + 240
+    while sent(url) < requests or not engine_actors(driver):
+        assert driver.poll() is None and time.monotonic() < deadline
+        time.sleep(0.05)
 
 
 def kill_engine_actors(driver: subprocess.Popen[bytes]) -> int:
