@@ -32,6 +32,8 @@ def start(applications: Mapping[str, dict[str, Any]], host: str, port: int, addr
         check_config(config)
     check_address(host, port, all(config.keys for config in configs.values()))
     _connect(configs, address)
+    # Ray's own answer to it is a trace.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     built: dict[str, Application] = {prefix: build(arguments) for prefix, arguments in applications.items()}
     check_cluster(configs.values())
     serve.start(http_options={"host": host, "port": port})

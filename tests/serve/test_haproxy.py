@@ -1,0 +1,113 @@
+"""`lema serve --haproxy` as a user starts it: what listens, who is let in, what is streamed, what a killed HAProxy costs."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import openai
+import psutil
+import pytest
+
+from lema_ray.config import ConfigError
+from lema_ray.engines.launch import free_port
+from serve.config import KeyLimits
+from serve.haproxy import put_haproxy_in_front
+from serve.keys import add_key
+
+pytestmark = [pytest.mark.serve, pytest.mark.timeout(400)]
+REPOSITORY = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterator[tuple[str, str, int]]:
+    """A URL, a key, and the server's process id; ended as users end it."""
+    folder, port = tmp_path_factory.mktemp("haproxy"), free_port()
+    key = add_key(folder / "keys.yaml", "tests", KeyLimits())
+    command = [sys.executable, "-m", "lema_ray.cli", "serve", str(tiny_model), "--haproxy", "--port", str(port)]
+    command += ["--api-keys", str(folder / "keys.yaml"), "--set=engine.cpu_kv_cache_gb=0.25"]
+    environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"} | {"PYTHONPATH": str(REPOSITORY)}
+    with (folder / "log").open("wb") as log:
+        server = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
+    try:
+        url = f"http://127.0.0.1:{port}"
+        wait_until(lambda: server.poll() is not None or ready(url), 300)
+        assert server.poll() is None, (folder / "log").read_text()
+        yield url, key, server.pid
+    finally:
+        server.terminate()
+        assert server.wait(90) == 0, (folder / "log").read_text()
+
+
+def wait_until(reached: Callable[[], bool], timeout_s: float) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not reached():
+        assert time.monotonic() < deadline, "not reached in time"
+        time.sleep(0.2)
+
+
+def ready(url: str) -> bool:
+    try:
+        return httpx.get(f"{url}/readyz", timeout=5).status_code == 200
+    except httpx.HTTPError:
+        return False
+
+
+def stream(url: str, key: str, number: int) -> str:
+    client = openai.OpenAI(base_url=f"{url}/v1", api_key=key, max_retries=0)
+    model = client.models.list().data[0].id
+    pieces = client.chat.completions.create(
+        model=model,
+        messages=[{"role": "user", "content": f"Tom has {number} apples."}],
+        max_tokens=16,
+        stream=True,
+        extra_body={"ignore_eos": True},
+        stream_options={"include_usage": True},
+    )
+    return "".join(str(piece.usage.completion_tokens) for piece in pieces if piece.usage)
+
+
+def haproxies(pid: int) -> list[psutil.Process]:
+    # Started again by Serve, it is nobody's child.
+    name = str(psutil.Process(pid).environ().get("PYTHONPATH"))
+    found = [p for p in psutil.process_iter(["name"]) if p.info["name"] == "haproxy"]
+    return [p for p in found if p.environ().get("PYTHONPATH") == name]
+
+
+def test_it_lets_in_who_has_a_key_and_streams_to_many(served: tuple[str, str, int]) -> None:
+    url, key, _ = served
+    assert httpx.get(f"{url}/v1/models").status_code == 401
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda number: stream(url, key, number), range(24))) == ["16"] * 24
+
+
+def test_users_reach_what_listens_on_loopback_only(served: tuple[str, str, int]) -> None:
+    _, _, pid = served
+    listening = [
+        (p.name(), c.laddr)
+        for p in psutil.Process(pid).children(recursive=True)
+        for c in p.net_connections("tcp4")
+        if c.status == psutil.CONN_LISTEN and "ServeRepl" in p.name()
+    ]
+    assert listening and all(address.ip == "127.0.0.1" for _, address in listening)
+
+
+def test_a_killed_haproxy_is_started_again(served: tuple[str, str, int]) -> None:
+    url, key, pid = served
+    (killed,) = haproxies(pid)
+    killed.send_signal(signal.SIGKILL)
+    wait_until(lambda: not killed.is_running(), 30)
+    wait_until(lambda: ready(url), 60)
+    assert stream(url, key, 1) == "16"
+
+
+def test_a_cluster_that_runs_has_its_proxy_already() -> None:
+    with pytest.raises(ConfigError, match="ray://there:10001 runs already"):
+        put_haproxy_in_front("ray://there:10001")
