@@ -36,6 +36,12 @@ def test_it_is_ready_when_it_has_answered(endpoint: Endpoint, client: openai.Ope
     assert httpx.get(endpoint.url).headers["content-type"].startswith("text/html")
 
 
+def test_an_engine_on_a_cpu_is_one_process(endpoint: Endpoint) -> None:
+    commands = [" ".join(_command(process)) for process in psutil.Process().children(recursive=True)]
+    (engine,) = [command for command in commands if "VLLM::" in command]
+    assert "EngineCore" in engine
+
+
 def test_what_openai_s_client_may_ask_for(client: openai.OpenAI) -> None:
     ask = client.chat.completions.create
     several = ask(model=MODEL, messages=ASK, n=3, temperature=1.0)
