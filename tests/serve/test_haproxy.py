@@ -1,4 +1,4 @@
-"""`lema serve --haproxy` as a user starts it: what listens, who is let in, what is streamed, what a killed HAProxy costs."""
+"""`lema serve --haproxy` as a user starts it: what listens, who is let in, streams, and a killed HAProxy."""
 
 from __future__ import annotations
 
