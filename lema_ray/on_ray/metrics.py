@@ -29,6 +29,7 @@ COUNTERS = {
     "lema_requests_total": ("requests to models", ("run", "stage")),
     "lema_tokens_total": ("tokens, by kind: prompt, completion", ("run", "stage", "kind")),
     "lema_money_total": ("money for tokens", ("run", "stage")),
+    "lema_lost_reports_total": ("reports of progress that failed, so that counts above are too low", ("report",)),
     "lema_requests_settled_total": ("requests to an endpoint by what became of them", ("endpoint", "outcome")),
 }
 GAUGES = {

@@ -28,6 +28,7 @@ from lema_ray.on_ray.deaths import MOST_DEATHS, last_words, own_log
 from lema_ray.on_ray.limiter import shared_leases
 from lema_ray.on_ray.logs import log, log_drops
 from lema_ray.on_ray.progress import report
+from lema_ray.on_ray.unwaited import call_unwaited
 from lema_ray.records import Dropped, GradedAttempt, GradedQuestion
 from lema_ray.spending.paid import PaidLog
 from lema_ray.spending.paid_index import PaidIndex, read_index
@@ -172,7 +173,7 @@ class EnginePool:
     def _tell_of_first(self) -> None:
         if not self._worked:
             self._worked = True
-            self._report[1].worked.remote(_this_actor())
+            call_unwaited(self._report[1], "worked", _this_actor())
 
     async def _watching(self) -> None:
         """Tell the driver of rows that nothing came of for long, and what they wait for."""
@@ -184,7 +185,7 @@ class EnginePool:
             told = describe_stall(late, _this_actor(), waiting_for(self._engine))
             for row in late:
                 log.warning("no progress", extra={"run": self._run, "stage": stage, "question": row})
-            progress.stalled.remote(stage, f"{os.getpid()}", told if late else None)
+            call_unwaited(progress, "stalled", stage, f"{os.getpid()}", told if late else None)
 
     async def _work_on(self, graded: GradedQuestion) -> GradedQuestion:
         row = graded.question.id

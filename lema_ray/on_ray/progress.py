@@ -19,6 +19,7 @@ import ray
 from lema_ray.on_ray import metrics
 from lema_ray.on_ray.deaths import Deaths
 from lema_ray.on_ray.logs import are_structured, log_progress
+from lema_ray.on_ray.unwaited import call_unwaited
 from lema_ray.records import Analysis, Correction, Dropped, GradedQuestion, Judgement
 
 
@@ -141,7 +142,7 @@ def report(progress: Any, stage: str, before: Sequence[GradedQuestion], after: S
     """Tell the actor what a stage did to some rows, without waiting for it."""
     dropped = Reasons(d.reason for row in after for d in row.drops)
     dropped.subtract(d.reason for row in before for d in row.drops)
-    progress.add.remote(stage, Counted.between(before, after), dict(dropped))
+    call_unwaited(progress, "add", stage, Counted.between(before, after), dict(dropped))
 
 
 @contextmanager

@@ -41,7 +41,7 @@ def _short(text: str) -> int:
 
 @dataclass(frozen=True, slots=True)
 class PaidIndex:
-    """Where the entries of unfinished rows are: 20 bytes each. The texts stay in the files until they are asked for."""
+    """Where the entries of unfinished rows are: 24 bytes each. The texts stay in the files until they are asked for."""
 
     run: RunFolder
     files: tuple[str, ...]

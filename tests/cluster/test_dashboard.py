@@ -25,6 +25,7 @@ def test_only_metrics_that_exist_are_asked_for() -> None:
         "lema_requests_total",
         "lema_money_total",
         "lema_last_progress_seconds",
+        "lema_lost_reports_total",
     }
 
 

@@ -1,18 +1,24 @@
 """Rows that break the code that works on them, and rows that nothing comes of."""
 
 import asyncio
+import itertools
 import json
+import logging
+import threading
+from concurrent.futures import Future
 
 import pytest
+import ray
 
 from lema_ray.config import ScriptedSpec
 from lema_ray.demo.word_problems import generate
 from lema_ray.engines import EngineUnavailable
-from lema_ray.on_ray import pools
+from lema_ray.on_ray import pools, unwaited
 from lema_ray.on_ray.deaths import MOST_DEATHS, Deaths
 from lema_ray.on_ray.flow import Flow
 from lema_ray.on_ray.pools import EnginePool, to_rows
 from lema_ray.on_ray.progress import Progress
+from lema_ray.on_ray.unwaited import call_unwaited
 from lema_ray.records import GradedQuestion
 
 pytestmark = [pytest.mark.ray, pytest.mark.timeout(600)]
@@ -43,6 +49,15 @@ def test_deaths_count_in_a_row_and_a_row_done_forgives_them() -> None:
     assert deaths.began("a", "log 6") is None
 
 
+class _Answer(asyncio.Future[object]):
+    """What a call gave, as Ray's references are waited for: by `await`, or through a future of threads."""
+
+    def future(self) -> "Future[object]":
+        done: Future[object] = Future()
+        done.set_result(self.result())
+        return done
+
+
 class _Told:
     """The progress actor without Ray."""
 
@@ -53,8 +68,8 @@ class _Told:
         self.name = name
         return self
 
-    def remote(self, *arguments: object) -> "asyncio.Future[object]":
-        told = asyncio.get_running_loop().create_future()
+    def remote(self, *arguments: object) -> _Answer:
+        told = _Answer()
         told.set_result(getattr(self.progress, self.name)(*arguments))
         return told
 
@@ -84,3 +99,35 @@ async def test_rows_without_progress_are_named_with_what_they_wait_for(
     assert len(await working) == 7
     await asyncio.sleep(0.1)
     assert told.progress.stalls() == [], json.dumps(told.progress.stalls())
+
+
+class _Broken:
+    """A progress actor with a fault."""
+
+    def add(self, stage: str) -> None:
+        if stage != "grades":
+            raise ZeroDivisionError(f"no counts of {stage}")
+
+
+def test_a_report_that_fails_is_a_warning_once_and_counted_always(
+    cluster, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    counted, noted = [], threading.Semaphore(0)
+
+    def count(name: str, value: float, **tags: str) -> None:
+        counted.append((name, value, tags))
+        noted.release()
+
+    monkeypatch.setattr(unwaited.metrics, "add", count)
+    monkeypatch.setattr(unwaited, "_failures", itertools.count(1))
+    broken = ray.remote(num_cpus=0)(_Broken).remote()
+    with caplog.at_level(logging.WARNING, logger="lema_ray"):
+        for stage in ("grades", "attempts", "corrections"):
+            call_unwaited(broken, "add", stage)
+        assert noted.acquire(timeout=60) and noted.acquire(timeout=60)
+        ray.kill(broken)
+        call_unwaited(broken, "add", "grades")
+        assert noted.acquire(timeout=60)
+    assert counted == [("lema_lost_reports_total", 1, {"report": "add"})] * 3
+    (line,) = [record.getMessage() for record in caplog.records]
+    assert "progress (add) was lost: ZeroDivisionError: no counts of attempts" in line
