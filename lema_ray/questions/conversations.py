@@ -26,7 +26,7 @@ WITH_ATTEMPT = {
 
 
 def follow_up_questions(row: Row, fields: FieldMap) -> Iterator[tuple[str, Question | Dropped]]:
-    """A question for each round of `Q1, A1, Q2, A2, ...`, its level the round; the model answers those before itself."""
+    """A question for each round of `Q1, A1, Q2, A2, ...`, its level the round; the model answers the rest itself."""
     asked = list(takewhile(lambda text: text, (str(row.data.get(f"Q{n}") or "").strip() for n in count(1))))
     if not asked:
         detail = f"no field Q1; there are: {', '.join(map(str, row.data))}"
