@@ -22,7 +22,7 @@ if __name__ == "__main__":
             flow.check()  # can the cluster hold every stage, is every model and key there?
             flow.questions()  # any source -> questions/*.parquet
             flow.collect()  # students attempt, attempts are graded, mistakes are corrected -> collected/*.parquet
-            flow.build()  # corrections and solutions -> examples/<arm>/*.parquet
+            flow.build(variants=each.variants is not None)  # corrections and solutions -> examples/<arm>/*.parquet
             flow.train()  # Ray Train, TRL, DeepSpeed -> models/<arm>/
             flow.evaluate()  # held-out questions -> evaluations/*.parquet
             flow.report()  # -> report.html

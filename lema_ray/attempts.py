@@ -25,6 +25,7 @@ from lema_ray.records import (
     Question,
     Sampling,
     Task,
+    Turn,
     content_id,
 )
 
@@ -46,13 +47,14 @@ def question_text(question: Question) -> str:
 
 
 def solve_prompt(question: Question, few_shot: int = 0, warnings: Sequence[str] = ()) -> tuple[Message, ...]:
-    """The messages that ask for a solution, after `few_shot` worked examples as earlier turns.
+    """The messages that ask for a solution, after `few_shot` worked examples and the question's own earlier turns.
 
-    `warnings` are mistakes to beware of (`mistakes.warned`).
+    `warnings` are mistakes to beware of (`mistakes.warned`). `converse` fills in what a model says to earlier turns.
     """
     instruction = INSTRUCTIONS[question.task]
     messages = []
-    for text, solution in SOLUTIONS[question.task][:few_shot]:
+    turns = [(turn.asked, turn.answered or "") for turn in question.earlier]
+    for text, solution in (*SOLUTIONS[question.task][:few_shot], *turns):
         messages += [Message("user", f"{text}\n\n{instruction}"), Message("assistant", solution)]
     warned = "\n".join((BEWARE, *(f"- {warning}" for warning in warnings), "")) + "\n" if warnings else ""
     return (*messages, Message("user", f"{question_text(question)}\n\n{warned}{instruction}"))
@@ -86,6 +88,20 @@ def new_attempt(id: str, model: str, completion: Completion, sampling: Sampling)
         completion_tokens=completion.completion_tokens,
         cost=completion.cost,
     )
+
+
+async def converse(
+    question: Question, generate: Generate, *, model: str, sampling: SamplingConfig, few_shot: int = 0, seed: int = 0
+) -> Question:
+    """The question with the model's own answers to those earlier turns that have none. Raises `RequestRefused`."""
+    turns: list[Turn] = []
+    for turn in question.earlier:
+        if turn.answered is None:
+            asked = solve_prompt(replace(question, text=turn.asked, choices=None, earlier=tuple(turns)), few_shot)
+            own_seed = request_seed(sampling, seed, f"{question.id}/{len(turns)}", model, 0)
+            turn = replace(turn, answered=(await generate(asked, sampling.with_seed(own_seed))).text)
+        turns.append(turn)
+    return replace(question, earlier=tuple(turns))
 
 
 async def attempt_question(

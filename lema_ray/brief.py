@@ -12,9 +12,10 @@ def brief(stage: str, counts: dict[str, Any]) -> str:
 
 
 def _questions(counts: dict[str, Any]) -> str:
-    held_out = counts["test"]["questions"] if counts.get("test") else 0
-    found = {"to collect with": counts["train"]["questions"], "held out": held_out}
-    found |= {"attempts at them": counts.get("attempts", 0), "in both sets": counts["overlapping"]}
+    # A trial of mixes has questions to be examined on and no others (`examples.variants`).
+    train, test = ((counts.get(split) or {}).get("questions", 0) for split in ("train", "test"))
+    found = {"to collect with": train, "held out": test}
+    found |= {"attempts at them": counts.get("attempts", 0), "in both sets": counts.get("overlapping", 0)}
     return ", ".join(f"{number:,} {what}" for what, number in found.items() if number)
 
 

@@ -38,7 +38,7 @@ READ_BY = {
     "evaluate": "evaluate",
 }
 _HOW = re.compile(
-    r"(budget|ray|rounds)\.|evaluate\.reuse\b|.*\.(actors|limits|prices)\b|.*\.(concurrency|timeout_s|max_retries|api_key_env"
+    r"runs_dir$|(budget|ray|rounds)\.|evaluate\.reuse\b|.*\.(actors|limits|prices)\b|.*\.(concurrency|timeout_s|max_retries|api_key_env"
     r"|base_url|launch|processes|max_num_seqs|gpu_memory_utilization|cpu_kv_cache_gb|tensor_parallel_size|in_process|keep_checkpoints)$"
 )
 
@@ -53,7 +53,7 @@ class Difference:
 
     @property
     def matters(self) -> bool:
-        """Whether results depend on it; workers, limits, prices, addresses and the budget are how they are got."""
+        """Whether results depend on it; workers, limits, prices, addresses, folder and budget are how they are got."""
         return _HOW.match(self.key) is None
 
     def __str__(self) -> str:

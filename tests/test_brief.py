@@ -18,3 +18,8 @@ def test_attempts_to_import_are_counted_as_they_are_and_nothing_is_done() -> Non
     imported = {"train": {"questions": 3}, "test": None, "overlapping": 0, "attempts": 9}
     assert brief("questions", imported) == "3 to collect with, 9 attempts at them"
     assert brief("verifier", {}) == "done"
+
+
+def test_a_trial_of_mixes_has_held_out_questions_only() -> None:
+    assert brief("questions", {"test": {"questions": 80}}) == "80 held out"
+    assert brief("collect", {"taken_from": "runs/demo"}) == "done"

@@ -65,6 +65,12 @@ def test_how_a_run_works_may_change_at_any_time(tmp_path: Path, changes: dict[st
     assert yaml.safe_load(run.read_text("config.yaml")) == config(tmp_path, **changes).model_dump(mode="json")
 
 
+def test_a_run_folder_that_was_moved_goes_on(tmp_path: Path) -> None:
+    open_run(config(tmp_path / "here"))
+    (tmp_path / "here").rename(tmp_path / "there")
+    assert open_run(config(tmp_path / "there")).read_text("config.yaml").count("/there") == 1
+
+
 def test_what_a_changed_config_touches_is_refused_by_name_and_kept_when_it_is_done_again(tmp_path: Path) -> None:
     run = open_run(config(tmp_path))
     run.write_json({"stages": {stage: {"seconds": 1} for stage in STAGES}}, "manifest.json")

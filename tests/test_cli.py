@@ -105,3 +105,10 @@ def test_questions_finds_the_reference_that_does_not_grade_right(tmp_path: Path)
 
 def test_a_folder_without_a_run_has_no_report(tmp_path: Path) -> None:
     assert "not a run folder" in refused(lema("report", str(tmp_path), cwd=tmp_path))
+
+
+def test_a_single_stage_takes_a_changed_config_when_told_so(tmp_path: Path, config: dict) -> None:
+    assert "no finished collect stage" in refused(lema("build", write(tmp_path, config), cwd=tmp_path))
+    changed = write(tmp_path, config | {"build": {"cot_per_question": 1}})
+    assert "add --redo-changed to do build" in refused(lema("build", changed, cwd=tmp_path))
+    assert "no finished collect stage" in refused(lema("build", changed, "--redo-changed", cwd=tmp_path))

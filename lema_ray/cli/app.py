@@ -24,6 +24,9 @@ ConfigFile = Annotated[Path, typer.Argument(help="the run's YAML file", show_def
 Overrides = Annotated[
     list[str] | None, typer.Argument(help="dotted overrides: students.0.samples=8", show_default=False)
 ]
+RedoChanged = Annotated[
+    bool, typer.Option("--redo-changed", help="the config changed: do the stages that it touches again")
+]
 
 
 def run_folder(folder: str) -> RunFolder:
@@ -44,8 +47,8 @@ def load(config: Path, overrides: list[str] | None) -> RunConfig:
     return load_config(config, overrides or ())
 
 
-def open_flow(config: Path, overrides: list[str] | None) -> Flow:
+def open_flow(config: Path, overrides: list[str] | None, redo_changed: bool = False) -> Flow:
     """The stages of a config's run."""
     from lema_ray.on_ray.flow import Flow
 
-    return Flow(load(config, overrides))
+    return Flow(load(config, overrides), redo_changed)

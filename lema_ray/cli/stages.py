@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lema_ray.cli.app import ConfigFile, Overrides, app, load, open_flow, run_folder
+from lema_ray.cli.app import ConfigFile, Overrides, RedoChanged, app, load, open_flow, run_folder
 
 if TYPE_CHECKING:
     from lema_ray.config import RunConfig
@@ -21,9 +21,7 @@ def run(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="print config, plan and first prompts; do nothing")
     ] = False,
-    redo_changed: Annotated[
-        bool, typer.Option("--redo-changed", help="the config changed: do the stages that it touches again")
-    ] = False,
+    redo_changed: RedoChanged = False,
 ) -> None:
     """The whole flow: questions, collect, build, train, evaluate, report."""
     if dry_run:
@@ -53,9 +51,9 @@ def estimate(
 
 
 @app.command()
-def collect(config: ConfigFile, overrides: Overrides = None) -> None:
+def collect(config: ConfigFile, overrides: Overrides = None, redo_changed: RedoChanged = False) -> None:
     """Sample attempts, grade them, and have the mistakes corrected."""
-    flow = open_flow(config, overrides)
+    flow = open_flow(config, overrides, redo_changed)
     flow.questions()
     flow.collect()
 
@@ -67,9 +65,10 @@ def build(
     variants: Annotated[
         bool, typer.Option("--variants", help="try the config's mixes of an arm first, and build the best")
     ] = False,
+    redo_changed: RedoChanged = False,
 ) -> None:
     """Turn collected corrections and solutions into training sets, one per arm."""
-    open_flow(config, overrides).build(variants=variants)
+    open_flow(config, overrides, redo_changed).build(variants=variants)
 
 
 @app.command()
@@ -82,6 +81,7 @@ def train(
     gpu_memory: Annotated[float | None, typer.Option(help="of so many GB each (--dry-run)")] = None,
     gpu: Annotated[str | None, typer.Option(help="such as H100, for the time (--dry-run)")] = None,
     host_memory: Annotated[float, typer.Option(help="GB of a host, for offloading (--dry-run)")] = 256,
+    redo_changed: RedoChanged = False,
 ) -> None:
     """Fine-tune one model per arm with DeepSpeed, and prove that each loads in vLLM."""
     if dry_run:
@@ -90,7 +90,7 @@ def train(
         asked = Machines(gpus or 1, gpu_memory, host_memory, gpu) if gpu_memory else None
         print(plan_of(load(config, overrides), asked))
         return
-    flow = open_flow(config, overrides)
+    flow = open_flow(config, overrides, redo_changed)
     if preview:
         _preview(flow)
     else:
@@ -98,9 +98,9 @@ def train(
 
 
 @app.command()
-def evaluate(config: ConfigFile, overrides: Overrides = None) -> None:
+def evaluate(config: ConfigFile, overrides: Overrides = None, redo_changed: RedoChanged = False) -> None:
     """Examine the base, the trained models and those of `evaluate.models` on the held-out questions."""
-    flow = open_flow(config, overrides)
+    flow = open_flow(config, overrides, redo_changed)
     if not flow.config.evaluate.trained:
         flow.questions()
     flow.evaluate()

@@ -18,7 +18,7 @@ class SourceConfig(Section):
     source: str = Field(
         description="a named source (gsm8k, math, math500, svamp, asdiv, mawps, csqa, aqua, gsm_plus, mgsm, "
         "college_math, deepmind_math; variants such as asdiv@lema, mgsm@de), files, hub, reasoning_gym, word_problems, "
-        "program_problems, mbpp, humaneval"
+        "program_problems, mbpp, humaneval; to examine models with, follow_ups and error_correction (files too)"
     )
     path: str | None = Field(None, description="file, directory or glob; a local copy for a named source")
     hub_id: str | None = None
@@ -26,7 +26,7 @@ class SourceConfig(Section):
     split: str = "train"
     fields: dict[str, str] = Field(
         default_factory=dict,
-        description="question, reference, solution, level, type, choices, id -> column in the file",
+        description="question, reference, solution, level, type, choices, id, attempt -> column in the file",
     )
     answer: Literal["auto", "plain", "gsm8k", "boxed", "letter"] = Field(
         "auto", description="how the reference answer is pulled out of its column"

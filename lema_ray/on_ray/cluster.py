@@ -89,7 +89,8 @@ def connect(config: RunConfig) -> None:
 def _start_local(cpus: int, logs: dict[str, Any], tries: int = 3) -> None:
     for attempt in range(tries):
         try:
-            ray.init(num_cpus=cpus, include_dashboard=False, log_to_driver=False, **logs)
+            # "local" looks for no other: a cluster that somebody else started on this machine is not ours to join.
+            ray.init("local", num_cpus=cpus, include_dashboard=False, log_to_driver=False, **logs)
             return
         except Exception as error:
             # Ray gives its node 30 s to start, which a machine that is busy with something else may need twice.

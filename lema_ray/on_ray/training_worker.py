@@ -62,6 +62,7 @@ def _train(plan: Plan, base: str, name: str) -> None:
     from ray.train import get_context
 
     from lema_ray.training.loop import TrainingFailed, TrainJob, train_model
+    from lema_ray.training.model_card import taught_tasks
     from lema_ray.training.tokenized import arm_objective, open_rows
 
     run, rank, workers = RunFolder(plan.root), get_context().get_world_rank(), get_context().get_world_size()
@@ -88,7 +89,13 @@ def _train(plan: Plan, base: str, name: str) -> None:
             deepspeed=_picked(plan, run, base, arm, objective, rows),
             seed=seed,
             resume_from=checkpoint,
-            card={"arm": name, "counts": counts, "recipe": plan.recipe, "questions": plan.questions},
+            card={
+                "arm": name,
+                "counts": counts,
+                "recipe": plan.recipe,
+                "questions": plan.questions,
+                "tasks": taught_tasks(run, arm) if rank == 0 else (),
+            },
         )
         trained = _together(lambda: train_model(job, [_checkpoint_callback(name), progress_callback(run, name)]))
         if rank == 0:

@@ -19,15 +19,17 @@ if TYPE_CHECKING:
 
 def try_variants(flow: Flow) -> dict[str, Any]:
     """What the data card says of the mixes: `best`, each one's score, and the best against the next."""
+    arm, told = asked_variants(flow.config)
     trial = type(flow)(trial_config(flow.config))
+    print(f"trying {', '.join(told.mixes)} for {arm}, in {trial.run.root}", flush=True)
     trial.stage("questions", lambda: write_held_out(flow.config, flow.run, trial.run))
     trial.stage("collect", lambda: {"taken_from": flow.run.root})
     trial.build(collected=flow.run)
     trial.train()
     trial.evaluate()
     trial.report()
-    arm, told = asked_variants(flow.config)
     found = best_mix(list(told.mixes), *read_scores(trial.run))
+    print(f"{arm} is built as {found['best']}: examples/card.md has how sure that is", flush=True)
     return {"arm": arm, "steps": told.steps, "trial": trial.run.root, **found}
 
 

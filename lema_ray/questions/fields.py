@@ -97,6 +97,12 @@ class FieldMap:
         value = self._value(row, role)
         return None if value is _MISSING else text_of(value)
 
+    def lines(self, row: Row, role: str) -> str | None:
+        """The same of a column that may be a list, with each of its items a line."""
+        value = self._value(row, role)
+        texts = [text_of(item) for item in (value if isinstance(value, list) else [self.find(row, role)])]
+        return "\n".join(text for text in texts if text) or None
+
     def required(self, row: Row, role: str, empty: str) -> str:
         """The text of a role's column. Raises `BadRow`, with `empty` as its reason when there is no text in it."""
         value = self._value(row, role)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from dataclasses import replace
 from typing import Literal
 
 from lema_ray.questions.errors import QuestionError
@@ -42,8 +43,9 @@ class TestSet:
         self.overlapping = 0
 
     def add(self, question: Question) -> None:
-        """Note one question of the test set."""
-        keys = ((bytes.fromhex(key),) for key in (question.id, loose_id(question)))
+        """Note one question of the test set, and what is asked before it."""
+        before = (replace(question, text=turn.asked, choices=None) for turn in question.earlier)
+        keys = ((bytes.fromhex(key),) for key in (question.id, *map(loose_id, (question, *before))))
         self._database.executemany("INSERT OR IGNORE INTO keys VALUES (?)", keys)
 
     def has(self, question: Question, where: str) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from lema_ray.config import QuestionsConfig
 from lema_ray.grading import grade
+from lema_ray.questions.conversations import CONVERSATIONS
 from lema_ray.questions.counts import SplitReport
 from lema_ray.questions.decisions import Decision, decided, read_decisions
 from lema_ray.questions.errors import QuestionError
@@ -33,8 +34,12 @@ def prepare_questions(config: QuestionsConfig, run: RunFolder, seed: int = 0) ->
     Duplicates are merged: the first one stays; one with another reference is refused unless `config.conflicts` is
     `drop`. What was decided in review is applied, and references that the grader cannot read are dropped. `seed`
     shifts the generators' own seeds. Raises `QuestionError` when a source cannot be used, or when train and test
-    overlap and `config.overlap` is `refuse`.
+    overlap and `config.overlap` is `refuse`, or for training questions that are asked in a conversation.
     """
+    if config.train.source in CONVERSATIONS:
+        raise QuestionError(
+            f"questions.train: {config.train.source} is to examine models with; name it in questions.test"
+        )
     exam, test, train = TestSet(), None, SplitReport()
     decisions = read_decisions(config.reviewed)
     with ExitStack() as stack:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from lema_ray.config import SourceConfig
+from lema_ray.questions.conversations import CONVERSATIONS, WITH_ATTEMPT, error_correction, follow_up_questions
 from lema_ray.questions.errors import QuestionError
 from lema_ray.questions.fields import USUAL, USUAL_PROGRAMS, FieldMap
 from lema_ray.questions.files import find_files
@@ -18,7 +19,7 @@ from lema_ray.records import Dropped, Question
 Found = tuple[str, Question | Dropped]
 """Where it was found (file:line) and the question there, or why there is none."""
 
-UNNAMED = ("files", "hub", "reasoning_gym", "word_problems", "program_problems")
+UNNAMED = ("files", "hub", "reasoning_gym", "word_problems", "program_problems", *CONVERSATIONS)
 PATIENCE = 1000
 
 
@@ -33,8 +34,18 @@ def read_questions(source: SourceConfig, seed: int = 0) -> Iterator[Found]:
         fields = None
     else:
         fields = _field_map(source)
-        found = ((fields.where(row), fields.question(row)) for row in _rows(source, seed))
+        found = _found(source, fields, _rows(source, seed))
     yield from _watched(_limited(found, source.limit), fields, source.path or source.hub_id or source.source)
+
+
+def _found(source: SourceConfig, fields: FieldMap, rows: Iterator[Row]) -> Iterator[Found]:
+    for row in rows:
+        if source.source == "follow_ups":
+            yield from follow_up_questions(row, fields)
+        elif source.source == "error_correction":
+            yield fields.where(row), error_correction(row, fields)
+        else:
+            yield fields.where(row), fields.question(row)
 
 
 def _limited(found: Iterator[Found], limit: int | None) -> Iterator[Found]:
@@ -74,6 +85,10 @@ def _field_map(source: SourceConfig) -> FieldMap:
     if named is None:
         label = {"hub": source.hub_id, "reasoning_gym": f"reasoning_gym/{source.options.get('dataset')}"}
         usual = USUAL_PROGRAMS if source.task == "code" else USUAL
+        if source.source == "error_correction":
+            usual = WITH_ATTEMPT
+        if source.fields and source.source == "follow_ups":
+            raise QuestionError("source follow_ups: the columns are Q1, A1, Q2, A2, ...; leave fields out")
         return FieldMap(source.fields, usual, answer=source.answer, task=source.task, source=label.get(source.source))
     return FieldMap(
         source.fields,
@@ -101,7 +116,7 @@ def _rows(source: SourceConfig, seed: int) -> Iterator[Row]:
         return reasoning_gym_rows(source.count, source.seed + seed, source.options)
     named = _named(source)
     split = named.only_split if named else None
-    if source.source == "files" or (named and source.path):
+    if source.source in ("files", *CONVERSATIONS) or (named and source.path):
         return _file_rows(source, None if split else source.split)
     hub_id = source.hub_id or (named.hub_id if named else None)
     if hub_id is None:
@@ -111,7 +126,7 @@ def _rows(source: SourceConfig, seed: int) -> Iterator[Row]:
 
 def _file_rows(source: SourceConfig, split: str | None) -> Iterator[Row]:
     if source.path is None:
-        raise QuestionError("source files: path is missing: a file, a directory, a glob, s3:// or gs://")
+        raise QuestionError(f"source {source.source}: path is missing: a file, a directory, a glob, s3:// or gs://")
     for file in find_files(source.path, split):
         yield from read_rows(file, split or source.split)
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from lema_ray.recipes.recipe import calculates_rightly
 from lema_ray.recipes.rows import row_of
 from lema_ray.records import (
     Attempt,
@@ -31,12 +32,15 @@ def row(
 
 
 def right_ones(graded: GradedQuestion, correction: Correction, rate: float | None) -> Iterator[Attempt]:
-    """Right attempts for the rows of one correction: dealt out so that no two corrections of a question get the same.
+    """Right attempts for the rows of one correction, without those that are right by luck; no two corrections of a
+    question get the same.
 
     `rate` is how many there are for each correction; None takes the question's own rate of right to wrong attempts.
     """
     mine = [c.id for c in graded.corrections if c.recipe == correction.recipe]
-    texts = {" ".join(a.text.split()): a for a in reversed(graded.right) if split_steps(a.text)}
+    # Verdicts that call a false calculation right would teach the critic to pass it over.
+    sound = [a for a in graded.right if split_steps(a.text) and calculates_rightly(a.text)]
+    texts = {" ".join(a.text.split()): a for a in reversed(sound)}
     right: Sequence[Attempt] = list(reversed(texts.values()))
     if rate is None:
         rate = len(graded.right) / max(len(graded.wrong), 1)

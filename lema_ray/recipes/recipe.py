@@ -82,6 +82,11 @@ def mistakes(graded: GradedQuestion, config: RecipeConfig) -> list[Attempt]:
     return list(reversed(distinct.values()))[: config.corrections_per_question]
 
 
+def calculates_rightly(text: str) -> bool:
+    """No calculation in the text is false: a solution may be right in the end by luck."""
+    return all(equation.is_true for equation in equations_in(text))
+
+
 def own_right(graded: GradedQuestion) -> list[Attempt]:
     """The students' own right solutions, without those that doubt themselves or calculate falsely on the way.
 
@@ -93,7 +98,7 @@ def own_right(graded: GradedQuestion) -> list[Attempt]:
     straight = [attempt for attempt in right if not checks.says_doubt(attempt.text)]
     if not straight:
         raise Rejected("doubts_itself")
-    sound = [attempt for attempt in straight if all(equation.is_true for equation in equations_in(attempt.text))]
+    sound = [attempt for attempt in straight if calculates_rightly(attempt.text)]
     if not sound:
         raise Rejected("right_by_luck")
     return sound

@@ -9,7 +9,7 @@ from lema_ray.records.attempts import UNGRADED, Attempt, Grade, GradedAttempt, G
 from lema_ray.records.chat import Completion, FinishReason, Message, Role, Sampling
 from lema_ray.records.corrections import Analysis, Correction, Dropped, Judgement, RecipeSpend
 from lema_ray.records.graded_questions import GradedQuestion
-from lema_ray.records.questions import Question, Task, content_id
+from lema_ray.records.questions import Question, Task, Turn, content_id
 from lema_ray.records.traces import Doubt, DoubtedBy, Draft, DraftKind, StopReason, Trace
 from lema_ray.records.training_examples import UNFINISHED, Span, TrainingExample
 
@@ -42,6 +42,7 @@ __all__ = [
     "Task",
     "Trace",
     "TrainingExample",
+    "Turn",
     "Verdict",
     "content_id",
 ]

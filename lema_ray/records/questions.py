@@ -15,13 +15,22 @@ def content_id(*parts: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Turn:
+    """What was asked earlier in a conversation, and the answer; None: what the examined model says to it itself."""
+
+    asked: str
+    answered: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
     """A question with a checkable answer. Made by `questions`; read by every stage.
 
-    `id` is the hash of the text and choices. `solution` is the source's own worked solution, if it has one.
+    `id` is the hash of the text and choices, and of the turns before. `solution` is the source's own worked solution.
     With task `code` the reference is a JSON list of tests, `["assert f(3) == 6", ...]`.
     `choices` are the texts behind A, B, C, ... and `reference` is then the letter. `type` is the subject, where a
     source has one. `reviewed` says that the reference was looked at, or computed, and is not to be doubted.
+    `earlier` are the turns before it, of a question that is asked in a conversation; only test questions have any.
     """
 
     id: str
@@ -34,3 +43,4 @@ class Question:
     choices: tuple[str, ...] | None = None
     type: str | None = None
     reviewed: bool = False
+    earlier: tuple[Turn, ...] = ()

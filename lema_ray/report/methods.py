@@ -122,8 +122,10 @@ def _share(name: str, whole: Score, each: Sequence[Score]) -> tuple[float, float
 
 
 def _made(config: Mapping[str, Any], card: Mapping[str, Any], requests: Requests) -> dict[str, Made]:
-    """By arm: rows of its method that `build` kept, and what its method asked for."""
-    made = {}
+    """By arm: rows of its method that `build` kept, and what its method asked for; none if that was another run."""
+    made: dict[str, Made] = {}
+    if not requests.asked:
+        return made
     for name, settings in config["build"]["arms"].items():
         arm = ArmConfig.model_validate(settings)
         if "corrections" in arm.rows:

@@ -92,6 +92,7 @@ def gather(run: RunFolder) -> dict[str, Any]:
         "facts": dict(flatten({key: value for key, value in manifest.items() if key != "stages"})),
         **_built(run),
         "funnel": funnel,
+        "taken_from": manifest.get("stages", {}).get("collect", {}).get("taken_from"),
         "fates": FATES,
         "flow": flow(funnel) if funnel else [],
         "wrong_steps": wrong_step_rows(funnel) if funnel else [],
@@ -185,7 +186,8 @@ def tiles(funnel: Funnel | None, stages: dict[str, dict[str, Any]]) -> list[tupl
     seconds = sum(float(note.get("seconds") or 0.0) for note in stages.values())
     time = ("Time", duration(seconds) if stages else "–", f"{len(stages)} stages")
     if funnel is None:
-        return [("Questions", "–", "not collected yet"), time]
+        elsewhere = "taken_from" in stages.get("collect", {})
+        return [("Questions", "–", "of another run" if elsewhere else "not collected yet"), time]
     asked = funnel.attempts
     return [
         ("Questions", count(funnel.questions), f"{asked:,} attempts"),

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cache
 
-from lema_ray.attempts import attempt_id, attempt_question, new_attempt, request_seed
+from lema_ray.attempts import attempt_id, attempt_question, converse, new_attempt, request_seed
 from lema_ray.checks import grade_revision
 from lema_ray.config import EvaluatedPolicy, EvaluationSampling
-from lema_ray.engines import Generate
+from lema_ray.engines import Generate, RequestRefused
 from lema_ray.records import (
     UNGRADED,
     Completion,
@@ -39,7 +39,17 @@ async def answer_question(
     seed: int = 0,
     warnings: Sequence[str] = (),
 ) -> GradedQuestion:
-    """The question with `samples` answers, not graded yet; under a policy each with its trace."""
+    """The question with `samples` answers, not graded yet; under a policy each with its trace.
+
+    The model first answers the question's earlier turns itself, where they have no answer; those requests are not
+    counted here, as they are a conversation's other questions.
+    """
+    try:
+        told = await converse(graded.question, generate, model=model, sampling=sampling, few_shot=few_shot, seed=seed)
+    except RequestRefused as refusal:
+        dropped = refusal.dropped("attempts", attempt_id(graded.question.id, model, 0))
+        return replace(graded, drops=(*graded.drops, dropped))
+    graded = replace(graded, question=told)
     if sampling.policy.policy == "off":
         return await attempt_question(
             graded,

@@ -7,10 +7,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from lema_ray.attempts import INSTRUCTIONS
+from lema_ray.records import Task, TrainingExample
+from lema_ray.runs import RunFolder
+
 SCORES = "\n## Scores\n"
+LOOKED_AT = 10_000
 KINDS = {
     "full": "full fine-tuning",
     "merged": "merged LoRA adapter (the adapter itself is in `adapter/`)",
@@ -37,7 +43,7 @@ tags: [{"lora, " if card["kind"] == "adapter" else ""}trl, {card["objective"]}, 
 
 Data: questions from {card.get("questions", "a source of its own")}, corrected by the method
 {card.get("recipe", "of the run")}; the run's `examples/card.md` has the counts by kind and whom to cite.
-
+{_how_to_ask(card.get("tasks", ()))}
 | counts | |
 |---|---|
 {counts}
@@ -50,6 +56,22 @@ Data: questions from {card.get("questions", "a source of its own")}, corrected b
 Licence: that of the base model ({licence or "not stated in its folder"}) applies to these weights; the training data
 carries that of its questions and of the model that wrote the corrections. Check all three before you publish.
 """
+
+
+def taught_tasks(run: RunFolder, arm: str) -> list[Task]:
+    """The tasks whose instruction ends the request of some of the arm's first `LOOKED_AT` rows."""
+    rows = islice(run.read_records(TrainingExample, "examples", arm, "train.parquet"), LOOKED_AT)
+    ends = {row.prompt[-1].content.rpartition("\n")[2] for row in rows}
+    return [task for task, said in INSTRUCTIONS.items() if said in ends]
+
+
+def _how_to_ask(tasks: Iterable[Task]) -> str:
+    """What has to stand under a question, as it did in training; nothing where no row had an instruction."""
+    said = [f"\n    {INSTRUCTIONS[task]}\n" for task in tasks]
+    if not said:
+        return ""
+    which = "this, after an empty line" if len(said) == 1 else "one of these, after an empty line"
+    return f"\nAsk as it was taught: under each question {which}. `lema serve` adds it (`task`).\n" + "".join(said)
 
 
 def base_licence(base: str) -> str | None:

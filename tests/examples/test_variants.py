@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from lema_ray.config import ConfigError, RunConfig, parse_config
 from lema_ray.evaluation.scores import score_run
 from lema_ray.examples import build_examples
 from lema_ray.examples.variants import trial_config, with_mix, write_held_out
+from lema_ray.on_ray.flow import Flow
 from lema_ray.on_ray.variants import best_mix
 from lema_ray.records import Attempt, Grade, GradedAttempt, GradedQuestion, Question, TrainingExample
 from lema_ray.runs import RunFolder
@@ -74,6 +76,46 @@ def test_the_best_mix_is_built_and_the_card_says_how_sure_that_is(collected: Cal
     text = run.read_text("examples", "card.md")
     assert "Arm `lema` is the mix `many`" in text and "| **many** | 87.5 % |" in text
     assert "Against `few` +37.5 points" in text and "by 8 held-out training questions" in text
+
+
+class Walked(Flow):
+    """A flow whose training and examination cost nothing: `many` is right most often. `trained` counts trainings."""
+
+    trained = 0
+    dies = False
+
+    def train(self) -> dict[str, Any]:
+        type(self).trained += self.run.stage("train") is None
+        return self.stage("train", lambda: {"arms": {}})
+
+    def evaluate(self) -> dict[str, Any]:
+        def work() -> dict[str, Any]:
+            if self.dies:
+                raise KeyboardInterrupt
+            for model, rights in {"base": "----", "cot": "++++", "few": "+---", "many": "+++-"}.items():
+                self.run.write_records(answers(rights), GradedQuestion, "evaluations", f"{model}--greedy.parquet")
+            score_run(self.run, ["base", *self.config.trained], ["greedy"])
+            return {}
+
+        return self.stage("evaluate", work)
+
+
+def test_the_trial_is_walked_and_goes_on_where_it_was_killed(tmp_path: Path, tiny_model: Path) -> None:
+    told = config_with().model_dump(mode="json") | {"runs_dir": str(tmp_path), "train": {"base": str(tiny_model)}}
+    flow = Walked(parse_config(told))
+    flow.run.write_records([make_graded(n) for n in range(40)], GradedQuestion, "collected", "part.parquet")
+    flow.run.record_stage("collect", 1.0, {"rows": 40})
+    Walked.dies = True
+    with pytest.raises(KeyboardInterrupt):
+        flow.build(variants=True)
+    trial = RunFolder(str(tmp_path / "made-up-variants"))
+    assert [*trial.manifest["stages"]] == ["questions", "collect", "build", "train"]
+    assert flow.run.stage("build") is None
+    Walked.dies = False
+    flow.build(variants=True)
+    assert Walked.trained == 1 and f"Collected in {flow.run.root}, whose" in trial.read_text("report.html")
+    assert flow.run.read_json("examples", "card.json")["variants"]["best"] == "many"
+    assert [*flow.config.trained] == ["cot", "lema"]
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,15 @@ async def test_rows_hold_right_solutions_at_the_models_own_rate_and_parts_leave_
     assert rows_of("critique", row, made, parts=["refinement"]) == [[RIGHT]] * 2
 
 
+async def test_a_solution_that_is_right_by_luck_is_not_judged_right_step_by_step() -> None:
+    lucky = RIGHT.replace("Step 1:", "Step 1: As 2 + 2 = 5,")
+    for name in ("score", "critique"):
+        row = graded((WRONG, "wrong"), (lucky, "right"), (RIGHT, "right"))
+        made = (await run(name, row, says(WHOLE if name == "score" else HELPFUL))).corrections
+        (rows,) = rows_of(name, row, made, rights=2)
+        assert rows.count(str(all_right(3))) == 1
+
+
 @pytest.mark.parametrize(
     ("name", "options"),
     [("critique", {"refinments": 3}), ("score", {"critic": "teacher"}), ("score", {"parts": ["x"]})],

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 
+from lema_ray.attempts import solve_prompt
 from lema_ray.config import ConfigError, TrainConfig
 from lema_ray.models import ModelError
+from lema_ray.records import Message, Question, Span, TrainingExample
+from lema_ray.runs import RunFolder
 from lema_ray.training import settings
 from lema_ray.training.deepspeed_files import load_deepspeed, load_presets, settled
-from lema_ray.training.model_card import model_card, with_scores
+from lema_ray.training.model_card import model_card, taught_tasks, with_scores
 from lema_ray.training.saved_model import check_saved_model, finish_model
 from lema_ray.training.settings import check_trainer_keys
 from lema_ray.training.trainers import quantization
@@ -149,6 +153,20 @@ def test_a_finished_model_stops_at_the_end_of_its_turn(saved: Path) -> None:
     assert "license: other" in card and "| learning_rate | 0.001 |" in card and "from gsm8k" in card
     adapter = model_card(CARD | {"kind": "adapter"})
     assert "library_name: peft" in adapter and "to be loaded on top of" in adapter
+
+
+def test_a_card_says_which_instruction_its_model_was_taught_with(tmp_path: Path) -> None:
+    question = Question("q", "2 + 3?", "5", "here")
+    cot = TrainingExample("1", solve_prompt(question), (Span("5"),), "cot", "q")
+    correction = replace(cot, id="2", prompt=(Message("user", "Is this right?\n2 + 3 = 6"),), kind="lema")
+    run = RunFolder(str(tmp_path))
+    run.write_records([correction, cot, cot], TrainingExample, "examples", "lema", "train.parquet")
+    run.write_records([correction], TrainingExample, "examples", "critic", "train.parquet")
+    instruction = solve_prompt(question)[0].content.split("\n\n")[1]
+    assert f"\n    {instruction}\n" in model_card(CARD | {"tasks": taught_tasks(run, "lema")})
+    assert "as it was taught" not in model_card(CARD | {"tasks": taught_tasks(run, "critic")})
+    both = model_card(CARD | {"tasks": ["arithmetic", "choice"]})
+    assert "one of these" in both and instruction in both and "the letter of the best one" in both
 
 
 def test_a_card_names_its_bases_licence_and_takes_the_scores_of_the_last_evaluation(tmp_path: Path) -> None:
