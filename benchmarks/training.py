@@ -6,7 +6,7 @@
 
 Every figure comes from a process of its own with one thread. Rates are learned tokens per second of CPU time between
 the third step and the last, so that other work on the machine does not count; batches are the same rows in the same
-order.
+order. Each pair of sides gives a ratio, of which the median is told (as many as a fourth argument says, else three).
 """
 
 import json
@@ -16,6 +16,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,6 +24,7 @@ WARM_STEPS, RATE = 3, 5e-4
 BATCH = {"demo": 16, "large": 4}
 """Rows a step; of packs a quarter."""
 ARMS = ("lema", "lemma")
+NAMES = {"bare": "bare DeepSpeed loop", "padded": "train_model", "packed": "train_model, packed"}
 SHAPE = {"hidden_size": 576, "num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3}
 SHAPE |= {"intermediate_size": 1536, "vocab_size": 49152, "tie_word_embeddings": True, "max_position_embeddings": 2048}
 LARGE = {"hidden_size": 448, "num_hidden_layers": 8, "num_attention_heads": 7, "num_key_value_heads": 7}
@@ -204,21 +206,22 @@ def child(kind: str, *arguments: str) -> SimpleNamespace:
     return SimpleNamespace(**json.loads(ended.stdout.decode().strip().splitlines()[-1]))
 
 
-def main(run: str, count: str = "640", model: str = "demo") -> None:
-    """Both ratios for the rows of a run."""
+def main(run: str, count: str = "640", model: str = "demo", pairs: str = "3") -> None:
+    """Both ratios for the rows of a run: each pair of processes one, the other side first in every second pair."""
     if not Path(run, "config.yaml").exists():
         print(f"{run} is not a run folder; give one after `lema build`, such as runs/demo after `make demo`")
         return
-    names = {"bare": "bare DeepSpeed loop", "padded": "train_model", "packed": "train_model, packed"}
-    found = {}
-    for kind, name in names.items():
-        found[kind] = child(kind, run, count, model)
-        pace = f"{found[kind].learned_per_second:8.0f} learned tokens per CPU second"
-        print(f"{name:<22} {pace}, {found[kind].steps} steps", flush=True)
-    padded, packed = found["padded"], found["packed"]
-    print(f"against the bare loop: {padded.learned_per_second / found['bare'].learned_per_second:.2f}")
-    print(f"packed against padded: {packed.learned_per_second / padded.learned_per_second:.2f}")
-    print(f"padding: {padded.padding:.1%} of all places, packed {packed.padding:.1%}")
+    ratios, packing, found = [], [], {}
+    for number in range(int(pairs)):
+        for kind in ("bare", "padded", "packed")[:: 1 if number % 2 == 0 else -1]:
+            found[kind] = child(kind, run, count, model)
+            pace = f"{found[kind].learned_per_second:8.0f} learned tokens per CPU second"
+            print(f"{NAMES[kind]:<22} {pace}, {found[kind].steps} steps", flush=True)
+        ratios.append(found["padded"].learned_per_second / found["bare"].learned_per_second)
+        packing.append(found["packed"].learned_per_second / found["padded"].learned_per_second)
+    print(f"against the bare loop: {median(ratios):.3f}, of {', '.join(f'{ratio:.3f}' for ratio in ratios)}")
+    print(f"packed against padded: {median(packing):.2f}, of {', '.join(f'{ratio:.2f}' for ratio in packing)}")
+    print(f"padding: {found['padded'].padding:.1%} of all places, packed {found['packed'].padding:.1%}")
 
 
 if __name__ == "__main__":
