@@ -1,12 +1,13 @@
 """Training against a bare DeepSpeed loop, packing against padding, and planned memory against measured.
 
     .venv/bin/python benchmarks/training.py RUN [rows]         a run folder after `lema build`, such as runs/demo
+    .venv/bin/python benchmarks/training.py RUN [rows] demo 5 bare padded      these two sides, five times
     .venv/bin/python benchmarks/training.py RUN [rows] large   a random model of 34 M weights in its model's place
     .venv/bin/python benchmarks/training.py memory [batch]     a random model of SmolLM2-135M's shape, 512 tokens a row
 
 Every figure comes from a process of its own with one thread. Rates are learned tokens per second of CPU time between
 the third step and the last, so that other work on the machine does not count; batches are the same rows in the same
-order.
+order. Each pair of processes gives a ratio, of which the median is told (three, unless a number says otherwise).
 """
 
 import json
@@ -16,6 +17,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from statistics import median
 from types import SimpleNamespace
 from typing import Any
 
@@ -23,6 +25,7 @@ WARM_STEPS, RATE = 3, 5e-4
 BATCH = {"demo": 16, "large": 4}
 """Rows a step; of packs a quarter."""
 ARMS = ("lema", "lemma")
+NAMES = {"bare": "bare DeepSpeed loop", "padded": "train_model", "packed": "train_model, packed"}
 SHAPE = {"hidden_size": 576, "num_hidden_layers": 30, "num_attention_heads": 9, "num_key_value_heads": 3}
 SHAPE |= {"intermediate_size": 1536, "vocab_size": 49152, "tie_word_embeddings": True, "max_position_embeddings": 2048}
 LARGE = {"hidden_size": 448, "num_hidden_layers": 8, "num_attention_heads": 7, "num_key_value_heads": 7}
@@ -94,7 +97,7 @@ def ours(base: str, rows: Any, batch: int, packing: bool = False) -> dict[str, A
             card={"arm": "benchmark", "counts": {}},
         )
         trained = train_model(job, [Watch()])
-    return {"steps": trained["steps"], "padding": trained["padding_share"], "seconds": clock.seconds}
+    return {"steps": trained["steps"], "padding": trained["padding_share"], "each": clock.each}
 
 
 def bare(base: str, rows: Any, size: int) -> dict[str, Any]:
@@ -119,21 +122,22 @@ def bare(base: str, rows: Any, size: int) -> dict[str, Any]:
         engine.backward(loss)
         engine.step()
         clock.tick()
-    return {"steps": clock.steps, "seconds": clock.seconds}
+    return {"steps": clock.steps, "each": clock.each}
 
 
 class Clock:
-    """CPU seconds between the end of the warm steps and the last step."""
+    """CPU seconds of each step after the warm ones."""
 
     def __init__(self) -> None:
-        self.steps, self.seconds, self._start = 0, 0.0, 0.0
+        self.steps, self.each, self._last = 0, list[float](), 0.0
 
     def tick(self) -> None:
         """One more step is done."""
         self.steps += 1
-        if self.steps == WARM_STEPS:
-            self._start = time.process_time()
-        self.seconds = time.process_time() - self._start
+        now = time.process_time()
+        if self.steps > WARM_STEPS:
+            self.each.append(now - self._last)
+        self._last = now
 
 
 def memory(batch: int) -> dict[str, Any]:
@@ -194,7 +198,7 @@ def one(kind: str, run: str, count: int, model: str = "demo") -> dict[str, Any]:
         found = bare(base, rows, size) if kind == "bare" else ours(base, rows, size, kind == "packed")
     # Rows beyond the warm steps; packs are not in the rows' order, so there the share of the steps counts.
     share = (found["steps"] - WARM_STEPS) / found["steps"]
-    return found | {"learned_per_second": sum(learned) * share / found["seconds"]}
+    return found | {"learned_per_second": sum(learned) * share / sum(found["each"])}
 
 
 def child(kind: str, *arguments: str) -> SimpleNamespace:
@@ -204,21 +208,31 @@ def child(kind: str, *arguments: str) -> SimpleNamespace:
     return SimpleNamespace(**json.loads(ended.stdout.decode().strip().splitlines()[-1]))
 
 
-def main(run: str, count: str = "640", model: str = "demo") -> None:
-    """Both ratios for the rows of a run."""
+def main(run: str, count: str = "640", model: str = "demo", pairs: str = "3", *kinds: str) -> None:
+    """The ratios for the rows of a run. The sides take turns, and every second time in the other order."""
     if not Path(run, "config.yaml").exists():
         print(f"{run} is not a run folder; give one after `lema build`, such as runs/demo after `make demo`")
         return
-    names = {"bare": "bare DeepSpeed loop", "padded": "train_model", "packed": "train_model, packed"}
-    found = {}
-    for kind, name in names.items():
-        found[kind] = child(kind, run, count, model)
-        pace = f"{found[kind].learned_per_second:8.0f} learned tokens per CPU second"
-        print(f"{name:<22} {pace}, {found[kind].steps} steps", flush=True)
-    padded, packed = found["padded"], found["packed"]
-    print(f"against the bare loop: {padded.learned_per_second / found['bare'].learned_per_second:.2f}")
-    print(f"packed against padded: {packed.learned_per_second / padded.learned_per_second:.2f}")
-    print(f"padding: {padded.padding:.1%} of all places, packed {packed.padding:.1%}")
+    found: dict[str, list[SimpleNamespace]] = {kind: [] for kind in kinds or NAMES}
+    for number in range(int(pairs)):
+        for kind in list(found)[:: 1 if number % 2 == 0 else -1]:
+            found[kind].append(one_more := child(kind, run, count, model))
+            pace = f"{one_more.learned_per_second:8.0f} learned tokens per CPU second"
+            print(f"{NAMES[kind]:<22} {pace}, {one_more.steps} steps", flush=True)
+    told("against the bare loop", found["padded"], found["bare"])
+    both = zip(found["bare"], found["padded"], strict=True)
+    steps = [b / o for their, our in both for b, o in zip(their.each, our.each, strict=True)]
+    print(f"the same step on both sides, without what a few steps have beside it: {median(steps):.3f}")
+    print(f"padding: {found['padded'][-1].padding:.1%} of all places")
+    if "packed" in found:
+        told("packed against padded", found["packed"], found["padded"])
+        print(f"padding in packs: {found['packed'][-1].padding:.1%}")
+
+
+def told(name: str, ours: list[SimpleNamespace], theirs: list[SimpleNamespace]) -> None:
+    """The median of the pairs' ratios, and each of them."""
+    ratios = [a.learned_per_second / b.learned_per_second for a, b in zip(ours, theirs, strict=True)]
+    print(f"{name}: {median(ratios):.3f}, of {', '.join(f'{ratio:.3f}' for ratio in ratios)}")
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ made at once, and a run that was interrupted finds its rounds again.
 
 from __future__ import annotations
 
+from lema_ray.config.collect import QuestionsConfig
 from lema_ray.config.engines import VLLMSpec
 from lema_ray.config.run import RoundsConfig, RunConfig
 from lema_ray.config.section import ConfigError
@@ -15,7 +16,8 @@ def round_configs(config: RunConfig) -> list[RunConfig]:
     """One config a round, called `<name>-r1` and so on; for a single round the config itself.
 
     From the second on, the first vLLM student is the model that the round before trained, and training starts from
-    `rounds.start`. Each has another seed. Raises `ConfigError` where no student could be replaced.
+    `rounds.start`. Each has another seed, and asks the same questions. Raises `ConfigError` where no student could be
+    replaced.
     """
     if config.rounds.count == 1:
         return [config]
@@ -35,6 +37,7 @@ def _round(config: RunConfig, number: int, learner: int, before: str | None, bas
     changes = {
         "name": f"{config.name}-r{number}",
         "seed": config.seed + number - 1,
+        "questions": _asked_again(config.questions, number - 1),
         "rounds": RoundsConfig(),
         "train": config.train.model_copy(update={"base": start}),
     }
@@ -44,6 +47,17 @@ def _round(config: RunConfig, number: int, learner: int, before: str | None, bas
         students[learner] = students[learner].model_copy(update={"engine": engine})
         changes["students"] = tuple(students)
     return config.model_copy(update=changes)
+
+
+def _asked_again(questions: QuestionsConfig, shift: int) -> QuestionsConfig:
+    """A generator adds the run's seed to its own: its own takes back by what a round's seed is higher.
+
+    With other questions no two rounds could be compared, and one could learn from what another is examined on.
+    """
+    sources = {"train": questions.train} | ({"test": questions.test} if questions.test else {})
+    return questions.model_copy(
+        update={split: s.model_copy(update={"seed": s.seed - shift}) for split, s in sources.items()}
+    )
 
 
 def _arm(config: RunConfig) -> str:

@@ -12,6 +12,7 @@ from made_run import make_run
 from lema_ray.config import ConfigError, parse_config, round_configs
 from lema_ray.evaluation.compare_rounds import write_rounds
 from lema_ray.on_ray.flow import Flow
+from lema_ray.questions import read_questions
 from lema_ray.runs import RunFolder
 
 
@@ -42,6 +43,14 @@ def test_the_student_of_a_round_is_the_model_of_the_one_before() -> None:
     assert [c.seed for c in (first, second, third)] == [7, 8, 9]
     assert third.students[0] == first.students[0] and third.rounds.count == 1
     assert parse_config(yaml.safe_load(yaml.safe_dump(third.model_dump(mode="json")))) == third
+
+
+def test_every_round_asks_the_same_questions() -> None:
+    source = {"source": "word_problems", "count": 20, "seed": 1}
+    rounds = round_configs(_config(questions={"train": source, "test": source | {"seed": 2}}))
+    for split in ("train", "test"):
+        asked = [[item for _, item in read_questions(getattr(c.questions, split), c.seed)] for c in rounds]
+        assert len(asked[0]) == 20 and asked[0] == asked[1] == asked[2], split
 
 
 def test_training_may_go_on_from_the_last_model_of_another_arm() -> None:
