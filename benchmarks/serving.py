@@ -3,8 +3,9 @@
     .venv/bin/python benchmarks/serving.py [MODEL] [--haproxy]
 
 All are up at once and take turns, so that other work on the machine hits them alike; one that waits uses no CPU.
-`--haproxy` adds a third: ours with HAProxy in the place of Ray Serve's own proxy. Streamed chats of 64 new tokens;
-closed loop: so many clients each send one and then the next; open loop: they come at random moments.
+`bare` has vLLM's own defaults, `bare1` its scheduler and worker in one process as ours has on a CPU; `--haproxy` adds
+ours with HAProxy in the place of Ray Serve's own proxy. Streamed chats of 64 new tokens; closed loop: so many clients
+each send one and then the next; open loop: they come at random moments.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from typing import Any
 
 import aiohttp
 
+from lema_ray.engines.vllm_arguments import ONE_PROCESS
 from lema_ray.models import resolve_model
 from serve.config import KeyLimits
 from serve.keys import add_key
@@ -178,8 +180,12 @@ def sides_of(path: str, names: Sequence[str]) -> tuple[dict[str, subprocess.Pope
     ports = {name: _free_port() for name in names}
     sides = {}
     for name, port in ports.items():
-        if name == "bare":
-            sides[name] = _start(name, _bare(path, port), TORCHDYNAMO_DISABLE="1", VLLM_NO_USAGE_STATS="1")
+        if name.startswith("bare"):
+            more = ["--distributed-executor-backend", ONE_PROCESS] if name == "bare1" else []
+            quiet = {"TORCHDYNAMO_DISABLE": "1", "VLLM_NO_USAGE_STATS": "1"} | (
+                {"OMP_NUM_THREADS": "1"} if more else {}
+            )
+            sides[name] = _start(name, _bare(path, port) + more, **quiet)
         else:
             sides[name] = _start(name, [*_ours(path, port), *(["--haproxy"] if name == "haproxy" else [])])
     return sides, {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
@@ -188,7 +194,7 @@ def sides_of(path: str, names: Sequence[str]) -> tuple[dict[str, subprocess.Pope
 def wait_ready(urls: dict[str, str]) -> None:
     """Return when all answer, and say how long that took."""
     for name, url in urls.items():
-        seconds = asyncio.run(_ready(url + ("/health" if name == "bare" else "/readyz")))
+        seconds = asyncio.run(_ready(url + ("/health" if name.startswith("bare") else "/readyz")))
         print(f"{name} ready after {seconds:.0f} s more", flush=True)
 
 
@@ -204,7 +210,7 @@ def stop(sides: dict[str, subprocess.Popen[bytes]]) -> None:
 def main() -> None:
     """Start all, measure, stop all."""
     path = resolve_model(next((a for a in sys.argv[1:] if not a.startswith("-")), "demo/word-problems"))
-    sides, urls = sides_of(path, ["bare", "ours", *(["haproxy"] if "--haproxy" in sys.argv else [])])
+    sides, urls = sides_of(path, ["bare", "bare1", "ours", *(["haproxy"] if "--haproxy" in sys.argv else [])])
     try:
         wait_ready(urls)
         asyncio.run(_measure(urls, path))

@@ -1,4 +1,4 @@
-"""Whose processor time a served request takes: of a bare `vllm serve`, of `lema serve`, of the same behind HAProxy.
+"""Whose processor time a served request takes: the sides of `serving.py`.
 
     .venv/bin/python benchmarks/serving_cpu.py [MODEL]
 
@@ -46,7 +46,7 @@ def cpu_by_process(server: subprocess.Popen[bytes]) -> Counter[str]:
 def main() -> None:
     """Start, load and stop each side in turn."""
     path = resolve_model(next((a for a in sys.argv[1:] if not a.startswith("-")), "demo/word-problems"))
-    for name in ("bare", "ours", "haproxy"):
+    for name in ("bare", "bare1", "ours", "haproxy"):
         sides, urls = sides_of(path, [name])
         try:
             wait_ready(urls)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 GIB = 2**30
 
-_ONE_PROCESS = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
+ONE_PROCESS = "vllm.v1.executor.uniproc_executor.UniProcExecutor"
 """The executor that vLLM uses on one GPU. By its path: the name `uni` it takes for `mp` on a CPU."""
 
 # The ranks that vLLM has kernels for.
@@ -73,7 +73,7 @@ def engine_arguments(spec: VLLMSpec, path: str, on_cpu: bool, adapter: str | Non
 
 def _cpu_arguments(spec: VLLMSpec) -> dict[str, Any]:
     # A scheduler and a worker in two processes wait for one another in loops that each take a core.
-    one_process = {"distributed_executor_backend": _ONE_PROCESS} if spec.tensor_parallel_size == 1 else {}
+    one_process = {"distributed_executor_backend": ONE_PROCESS} if spec.tensor_parallel_size == 1 else {}
     return one_process | {
         # Few CPUs compute in bfloat16, and training compares in float32.
         "dtype": "float32" if spec.dtype == "auto" else spec.dtype,
@@ -87,7 +87,7 @@ def _cpu_arguments(spec: VLLMSpec) -> dict[str, Any]:
 
 def engine_threads(vllm_config: Any) -> AbstractContextManager[None]:
     """Start the engine's process in it: where that computes, on a CPU, it gets the threads that vLLM gives a worker."""
-    if vllm_config.parallel_config.distributed_executor_backend != _ONE_PROCESS:
+    if vllm_config.parallel_config.distributed_executor_backend != ONE_PROCESS:
         return nullcontext()
     from vllm.utils.ompmultiprocessing import OMPProcessManager
 
