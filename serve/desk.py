@@ -18,7 +18,8 @@ from serve.limits import Refused, Windows
 
 ANSWER_S = 5.0
 """Seconds a replica waits for the desk before it sends the client away."""
-REPORT_FORGOTTEN_S = 60.0
+REPORT_FORGOTTEN_S = 20.0
+"""A replica that has been silent for so long, four reports, is gone, and with it what it said last."""
 
 
 class Desk:
