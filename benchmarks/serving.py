@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import os
 import random
-import socket
 import statistics
 import subprocess
 import sys
@@ -26,6 +25,7 @@ from typing import Any
 
 import aiohttp
 
+from lema_ray.engines.launch import free_port
 from lema_ray.engines.vllm_arguments import ONE_PROCESS
 from lema_ray.models import resolve_model
 from serve.config import KeyLimits
@@ -177,7 +177,7 @@ def _print(load: str, sides: dict[str, Measured]) -> None:
 
 def sides_of(path: str, names: Sequence[str]) -> tuple[dict[str, subprocess.Popen[bytes]], dict[str, str]]:
     """Servers of a model that are starting, and their URLs, by name."""
-    ports = {name: _free_port() for name in names}
+    ports = {name: free_port() for name in names}
     sides = {}
     for name, port in ports.items():
         if name.startswith("bare"):
@@ -216,12 +216,6 @@ def main() -> None:
         asyncio.run(_measure(urls, path))
     finally:
         stop(sides)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

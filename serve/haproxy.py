@@ -7,7 +7,9 @@ Source: https://docs.ray.io/en/latest/serve/advanced-guides/performance.html
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -27,6 +29,7 @@ def put_haproxy_in_front(address: str | None) -> None:
         )
     # Two servers on one machine would write over each other's files and meet at the same ports.
     folder = Path(tempfile.mkdtemp(prefix="lema-haproxy-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
     own = {
         "CONFIG_FILE_LOC": folder / "haproxy.cfg",
         "SOCKET_PATH": folder / "admin.sock",

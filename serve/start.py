@@ -71,7 +71,8 @@ def _connect(configs: Mapping[str, ServeConfig], address: str | None) -> None:
     os.environ.setdefault("RAY_worker_niceness", "0")
     wanted = sum(config.cpus * _most_replicas(config) for config in configs.values())
     cpus = max(os.cpu_count() or 1, int(wanted) + SPARE_CPUS)
-    ray.init(num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level="warning")
+    # "local" looks for no other: a cluster that somebody else started on this machine is not ours to join.
+    ray.init("local", num_cpus=cpus, include_dashboard=False, log_to_driver=False, logging_level="warning")
 
 
 def _most_replicas(config: ServeConfig) -> int:
