@@ -1,12 +1,13 @@
 """A training that something stops goes on from its checkpoint: its curve and model against an undisturbed training's.
 
-    .venv/bin/python benchmarks/killed_training.py [driver|node|disk] [step] [undisturbed] [folder]
+    .venv/bin/python benchmarks/killed_training.py [driver|node|disk|elastic] [step] [undisturbed] [folder]
 
 Default: the driver, killed once it has done 8 of 24 steps, in temporary folders. `undisturbed` keeps the undisturbed
 run for the next time; `folder` is for the other and may be in a bucket.
 `driver`: `kill -9`, and the same command again. `node`: the second of two Ray nodes on this machine, which has both
 workers, is killed with all its processes, and a third is added. `disk`: the folder is a tmpfs (root is needed) with
-room for one checkpoint only, which gets room for the second start.
+room for one checkpoint only, which gets room for the second start. `elastic`: of two nodes with a worker each one is
+killed, the training goes on with the other, and from the next look at the cluster with a new second one.
 
 Two workers, ZeRO-2, shuffled rows of generated word problems, the demo's base model, the best of the dev rows.
 """
@@ -27,12 +28,14 @@ from lema_ray.errors import LemaError
 from lema_ray.runs import RunFolder
 
 ROWS, DEV_ROWS, SMALL_DISK = 384, 32, "40m"
+EPOCHS = int(os.environ.get("EPOCHS", "2"))
 
 
 def config_of(folder: str, name: str, address: str | None = None) -> RunConfig:
     """The run of one of the two trainings."""
-    trainer = {"num_train_epochs": 2, "per_device_train_batch_size": 16, "logging_steps": 1, "learning_rate": 5e-4}
+    trainer = {"num_train_epochs": EPOCHS, "per_device_train_batch_size": 16, "logging_steps": 1, "learning_rate": 5e-4}
     trainer |= {"save_strategy": "steps", "save_steps": 4, "eval_strategy": "steps", "eval_steps": 4}
+    elastic = {"min_workers": 1} if name == "elastic" else {}
     plain = {"engine": {"type": "scripted"}}
     return parse_config(
         {
@@ -42,7 +45,7 @@ def config_of(folder: str, name: str, address: str | None = None) -> RunConfig:
             "students": [plain],
             "corrector": plain,
             "build": {"arms": {"cot": {"rows": ["cot"]}}},
-            "train": {"base": "demo/word-problems", "workers": 2, "best": "dev", "trainer": trainer},
+            "train": {"base": "demo/word-problems", "workers": 2, "best": "dev", "trainer": trainer} | elastic,
             "ray": {"address": address},
         }
     )
@@ -124,6 +127,24 @@ def killed_node(folder: str, step: int) -> None:
         cluster.shutdown()
 
 
+def killed_one_of_two(folder: str, step: int) -> None:
+    """Two nodes with a worker each; one is killed, and another one is there four steps later."""
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    try:
+        _, node = cluster.add_node(num_cpus=1), cluster.add_node(num_cpus=1)
+        driver = started(folder, "elastic", cluster.address)
+        wait_for(driver, RunFolder(f"{folder}/elastic"), step)
+        cluster.remove_node(node, allow_graceful=False)
+        wait_for(driver, RunFolder(f"{folder}/elastic"), step + 4)
+        cluster.add_node(num_cpus=1)
+        if driver.wait() != 0:
+            sys.exit("the training did not go on")
+    finally:
+        cluster.shutdown()
+
+
 def full_disk(folder: str, _: int) -> None:
     """A disk that is full at the second checkpoint, and has room when the same command is given again."""
     print(f"ended with {started(folder, 'killed').wait()} at step {reached(RunFolder(f'{folder}/killed'))}", flush=True)
@@ -150,16 +171,18 @@ def outcome(folder: str, name: str) -> tuple[list[float], Any]:
     """The curve of a finished training, and which of its steps became the model."""
     run = RunFolder(f"{folder}/{name}")
     history = run.read_json("models", "cot", "loss.json")
+    print(f"workers, step by step: {' '.join(str(int(e['workers'])) for e in history if 'loss' in e)}")
     return [e["loss"] for e in history if "loss" in e], run.read_json("models", "cot", "trained.json")["best_step"]
 
 
 def main(kind: str = "driver", step: str = "8", kept: str | None = None, folder: str | None = None) -> None:
     """One undisturbed training, one that is stopped and goes on."""
-    ways = {"driver": killed_driver, "node": killed_node, "disk": full_disk}
+    ways = {"driver": killed_driver, "node": killed_node, "disk": full_disk, "elastic": killed_one_of_two}
+    name = "elastic" if kind == "elastic" else "killed"
     with place("", kept) as undisturbed, place(kind, folder) as disturbed:
         finished(undisturbed, "undisturbed")
         ways[kind](disturbed, int(step))
-        (ours, best), (theirs, their_best) = outcome(disturbed, "killed"), outcome(undisturbed, "undisturbed")
+        (ours, best), (theirs, their_best) = outcome(disturbed, name), outcome(undisturbed, "undisturbed")
         apart = max(abs(a - b) / b for a, b in zip(ours, theirs, strict=True))
         print(f"{len(theirs)} steps, largest relative difference between the two curves: {apart:.2e}")
         print(f"the model is that of step {best}; undisturbed that of step {their_best}")

@@ -1,36 +1,39 @@
 """Minutes of everything at once against `lema serve`, and what became of every request.
 
-    .venv/bin/python benchmarks/soak.py [MINUTES] [MODEL]
+    .venv/bin/python benchmarks/soak.py [MINUTES] [MODEL] [--haproxy]
 
 Mixed load (plain, streamed, self-correcting, several choices), clients that leave, slow readers, malformed and
-oversized requests, wrong keys, half-open connections; the replica is killed and later the model replaced. At the end
-nothing may be left: requests in the engine, memory, file handles.
+oversized requests, wrong keys, half-open connections; the replica is killed every five minutes (of a short run once)
+and the model replaced once. At the end nothing may be left: requests in the engine, memory, file handles.
 """
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import itertools
 import json
 import os
 import random
-import socket
-import sys
 import tempfile
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import psutil
 
+from lema_ray.engines.launch import free_port
+
 POLICIES = ("off", "spontaneous", "revise", "critique", "verify", "vote")
 REFUSALS = (429, 503)
+WATCHED = ("ServeReplica:default:Model", "VLLM::EngineCor", "ProxyActor", "haproxy", "ServeReplica:default:Desk")
 
 
 @dataclass
@@ -185,8 +188,15 @@ def _trace_is_whole(text: str) -> bool:
 
 def main() -> None:
     """Start, load, disturb, look at what is left."""
-    minutes = float(sys.argv[1]) if len(sys.argv) > 1 else 5.0
-    model = sys.argv[2] if len(sys.argv) > 2 else "demo/word-problems"
+    options = argparse.ArgumentParser()
+    options.add_argument("minutes", nargs="?", type=float, default=5.0)
+    options.add_argument("model", nargs="?", default="demo/word-problems")
+    options.add_argument("--haproxy", action="store_true")
+    given = options.parse_args()
+    if given.haproxy:
+        from serve.haproxy import put_haproxy_in_front
+
+        put_haproxy_in_front(None)
     from ray import serve
 
     from serve import start as serving
@@ -197,67 +207,70 @@ def main() -> None:
     folder = Path(tempfile.mkdtemp(prefix="soak-"))
     key = add_key(folder / "keys.yaml", "soak", KeyLimits())
     engine = {"cpu_kv_cache_gb": 0.5, "max_num_seqs": 32}
-    arguments = {"model": model, "keys": str(folder / "keys.yaml"), "access_log": str(folder / "log"), "engine": engine}
-    url = serving.start({"/": arguments}, "127.0.0.1", _free_port())
+    arguments = {"model": given.model, "keys": str(folder / "keys.yaml"), "access_log": str(folder / "log")}
+    arguments["engine"] = engine
+    url = serving.start({"/": arguments}, "127.0.0.1", free_port())
     outcomes, watch = Outcomes(), Watch()
+
+    def kill() -> None:
+        os.kill(watch.replica(), 9)
+
+    def replace() -> None:
+        serve.run(build({**arguments, "name": "second"}), name="default", route_prefix="/", blocking=False)
+
     try:
         with load_for(url, key, outcomes, clients=8, misbehaving=True):
             begun = time.monotonic()
-            _sleep_until(begun + 60 * minutes * 0.15, watch)
-            watch.note("after a while")
-            _sleep_until(begun + 60 * minutes * 0.4, watch)
-            print("killing the replica", flush=True)
-            os.kill(watch.replica(), 9)
-            _sleep_until(begun + 60 * minutes * 0.7, watch)
-            print("replacing the model", flush=True)
-            serve.run(build({**arguments, "name": "second"}), name="default", route_prefix="/", blocking=False)
-            watch.note("after the replacement")
-            _sleep_until(begun + 60 * minutes, watch)
-        watch.note("at the end")
+            for minute, what, act in sorted(_plan(given.minutes, kill, replace), key=itemgetter(0)):
+                while time.monotonic() < begun + 60 * minute:
+                    time.sleep(0.5)
+                watch.note(f"minute {minute:.1f}, {what}; answered {outcomes.answered}, failed {len(outcomes.failed)}")
+                act()
         print(json.dumps(dict(sorted(outcomes.counts.items())), indent=1))
         print(f"answered {outcomes.answered}, neither answered nor refused {len(outcomes.failed)}")
         for what, count in Counter(outcomes.failed).most_common(20):
             print(f"  {count} x {what}")
         print(f"requests left in the engine: {asyncio.run(_running(url, key))}")
-        print("\n".join(watch.lines))
     finally:
         serving.stop()
+
+
+def _plan(
+    minutes: float, kill: Callable[[], None], replace: Callable[[], None]
+) -> list[tuple[float, str, Callable[[], None]]]:
+    """What happens in which minute; nothing in the last two, where what is left has to become still."""
+    every = min(5.0, 0.4 * minutes)
+    kills = [number * every for number in range(1, 1 + int((minutes - 2) / every))]
+    plan = [(minute, "before a replica is killed", kill) for minute in kills]
+    plan.append((0.7 * minutes, "before the model is replaced", replace))
+    return [(0.15 * minutes, "warm", lambda: None), *plan, (minutes, "at the end", lambda: None)]
 
 
 class Watch:
     """Memory and file handles of the replica, its engine and the proxy."""
 
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
     def replica(self) -> int:
         """The newest replica's process id."""
-        return max(p.pid for p in _children() if "ServeReplica:default:Model" in p.info["name"])
+        return max(p.pid for p, name in _processes() if "ServeReplica:default:Model" in name)
 
     def note(self, when: str) -> None:
         """Write a line."""
         parts = []
-        for what in ("ServeReplica:default:Model", "ProxyActor", "VLLM::EngineCor", "ServeReplica:default:Desk"):
-            found = [p for p in _children() if what in p.info["name"]]
+        for what in WATCHED:
+            found = [p for p, name in _processes() if what in name]
             memory = sum(p.memory_info().rss for p in found) / 2**20
             parts.append(f"{what.split(':')[-1]} {memory:.0f} MB {sum(p.num_fds() for p in found)} files")
-        self.lines.append(f"{when}: {'; '.join(parts)}")
+        print(f"{when}: {'; '.join(parts)}", flush=True)
 
 
-def _children() -> list[Any]:
-    found = []
-    for process in psutil.Process().children(recursive=True):
-        try:
-            process.info = {"name": " ".join(process.cmdline()) or process.name()}  # type: ignore[attr-defined]
-            found.append(process)
-        except psutil.Error:
-            continue
-    return found
-
-
-def _sleep_until(moment: float, watch: Watch) -> None:
-    while time.monotonic() < moment:
-        time.sleep(0.5)
+def _processes() -> list[tuple[psutil.Process, str]]:
+    """The processes below this one and their names; HAProxy, once started again, is nobody's child."""
+    found = [*psutil.Process().children(recursive=True), *(p for p in psutil.process_iter() if p.name() == "haproxy")]
+    named = []
+    for process in set(found):
+        with suppress(psutil.Error):
+            named.append((process, " ".join(process.cmdline()) or process.name()))
+    return named
 
 
 async def _running(url: str, key: str) -> float:
@@ -270,12 +283,6 @@ async def _running(url: str, key: str) -> float:
                 return running
             await asyncio.sleep(0.5)
     return running
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 if __name__ == "__main__":

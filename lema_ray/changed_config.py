@@ -16,7 +16,7 @@ FOLDERS = {
     "questions": ("questions",),
     "collect": ("collected", "checkpoint", "analyzed", "evolved", "review"),
     "build": ("examples",),
-    "train": ("models", "checkpoints"),
+    "train": ("models", "checkpoints", "trackers"),
     "verifier": ("verifier",),
     "evaluate": ("evaluations", "evaluating"),
 }
@@ -39,7 +39,7 @@ READ_BY = {
 }
 _HOW = re.compile(
     r"runs_dir$|(budget|ray|rounds)\.|evaluate\.reuse\b|.*\.(actors|limits|prices)\b|.*\.(concurrency|timeout_s|max_retries|api_key_env"
-    r"|base_url|launch|processes|max_num_seqs|gpu_memory_utilization|cpu_kv_cache_gb|tensor_parallel_size|in_process|keep_checkpoints)$"
+    r"|base_url|launch|processes|max_num_seqs|gpu_memory_utilization|cpu_kv_cache_gb|tensor_parallel_size|in_process|keep_checkpoints|restarts|min_workers)$"
 )
 
 

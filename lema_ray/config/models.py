@@ -73,6 +73,10 @@ class TrainConfig(Section):
     lora: LoraSettings = LoraSettings()
     dpo: DpoSettings = DpoSettings()
     workers: int = Field(1, ge=1)
+    min_workers: int | None = Field(
+        None, ge=1, description="go on with as few when workers are lost, and with more again later; default: `workers`"
+    )
+    restarts: int = Field(1, ge=0, description="how often a training may lose workers and go on from its checkpoint")
     cpus_per_worker: float = Field(1.0, gt=0)
     gpus_per_worker: float = Field(0.0, ge=0)
     deepspeed: str | None = Field(
@@ -93,6 +97,11 @@ class TrainConfig(Section):
     trainer: dict[str, Any] = Field(default_factory=dict)
 
     @property
+    def fewest_workers(self) -> int:
+        """The least number of workers that trains."""
+        return self.min_workers or self.workers
+
+    @property
     def leaves_adapter(self) -> bool:
         """Whether the model that is left is an adapter alone, to be loaded on top of the base."""
         return self.method != "full" and not self.lora.merge
@@ -101,6 +110,12 @@ class TrainConfig(Section):
     def _seeds_differ(self) -> TrainConfig:
         if len(set(self.seeds)) < len(self.seeds):
             raise ValueError(f"seeds: each once, got {', '.join(map(str, self.seeds))}")
+        return self
+
+    @model_validator(mode="after")
+    def _fewer_than_all(self) -> TrainConfig:
+        if self.fewest_workers > self.workers:
+            raise ValueError(f"min_workers: {self.min_workers} are more than the {self.workers} of workers")
         return self
 
     @model_validator(mode="after")

@@ -56,9 +56,9 @@ def correcting_actors(config: RunConfig) -> ActorsConfig:
 
 def train_pools(config: RunConfig) -> list[Pool]:
     """The workers of one training run."""
-    workers = config.train.workers
+    train = config.train
     actors = ActorsConfig(
-        min=workers, max=workers, cpus=config.train.cpus_per_worker, gpus=config.train.gpus_per_worker
+        min=train.fewest_workers, max=train.workers, cpus=train.cpus_per_worker, gpus=train.gpus_per_worker
     )
     return [Pool("training", actors)]
 

@@ -67,16 +67,18 @@ def _fit(plan: Plan) -> None:
     settings = plan.settings
     on_gpu = settings.gpus_per_worker > 0
     resources = {"CPU": settings.cpus_per_worker} | ({"GPU": settings.gpus_per_worker} if on_gpu else {})
+    elastic = settings.fewest_workers < settings.workers
+    workers = (settings.fewest_workers, settings.workers) if elastic else settings.workers
     trainer = TorchTrainer(
         work,
         train_loop_config={"plan": plan},
         torch_config=TorchConfig(backend="nccl" if on_gpu else "gloo"),
-        scaling_config=ScalingConfig(num_workers=settings.workers, use_gpu=on_gpu, resources_per_worker=resources),
+        scaling_config=ScalingConfig(num_workers=workers, use_gpu=on_gpu, resources_per_worker=resources),
         run_config=RayRunConfig(
             # One name for all starts: a run that goes on with fewer arms finds the checkpoint of the one it was at.
             name="workers",
             storage_path=RunFolder(plan.root).uri("checkpoints"),
-            failure_config=FailureConfig(max_failures=1),
+            failure_config=FailureConfig(max_failures=settings.restarts),
             checkpoint_config=CheckpointConfig(num_to_keep=settings.keep_checkpoints),
         ),
     )
@@ -90,9 +92,9 @@ def _fit(plan: Plan) -> None:
 
 
 def _explained(plan: Plan, error: str) -> str:
-    """What made the workers fail twice; a disk without room, which comes in many ways, as one line."""
+    """What made the workers fail once too often; a disk without room, which comes in many ways, as one line."""
     what = f"training {', '.join(plan.models)}"
     if not any(sign in error for sign in NO_ROOM):
-        return f"{what} failed twice in its workers:\n{error}"
+        return f"{what} failed {plan.settings.restarts + 1} times in its workers:\n{error}"
     where = f"{RunFolder(plan.root).uri('checkpoints')}, or a worker's temporary folder"
     return f"{what}: the disk is full ({where}). The last checkpoint is kept: free some space and run the same command"

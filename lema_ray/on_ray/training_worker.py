@@ -6,10 +6,12 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -63,17 +65,23 @@ def _train(plan: Plan, base: str, name: str) -> None:
 
     from lema_ray.training.loop import TrainingFailed, TrainJob, train_model
     from lema_ray.training.model_card import taught_tasks
+    from lema_ray.training.reporting import reported
     from lema_ray.training.tokenized import arm_objective, open_rows
 
     run, rank, workers = RunFolder(plan.root), get_context().get_world_rank(), get_context().get_world_size()
+    # As many as there are workers at most: rows are tokenized once, however many take part in the end.
+    shares = plan.settings.workers
     arm, seed = plan.models[name]
     objective = arm_objective(run, arm, plan.settings.objective)
-    counts = _together(lambda: _tokenize(plan, run, base, arm, (rank, workers), objective))
+    if plan.settings.trainer.get("report_to", "none") != "none":
+        reported(run, name)
+    counts = _together(lambda: _tokenize(plan, run, base, arm, range(rank, shares, workers), objective))
     counts = {name: sum(share[name] for share in _gathered(counts)) for name in counts}
-    rows, dev_rows = (open_rows(run, arm, split, workers, objective) for split in ("train", "dev"))
+    rows, dev_rows = (open_rows(run, arm, split, shares, objective) for split in ("train", "dev"))
     if rows is None:
         raise TrainingFailed(f"{run.uri('examples', arm)}: no row to train on")
-    with tempfile.TemporaryDirectory() as scratch, _resumed(name) as checkpoint:
+    with tempfile.TemporaryDirectory() as scratch, _resumed(name) as saved:
+        checkpoint, deepspeed = _fitted(saved, _picked(plan, run, base, arm, objective, rows), f"{scratch}/universal")
         local = not run.in_bucket
         output = run.uri("models", f"{name}.part") if local else f"{scratch}/model"
         shutil.rmtree(output, ignore_errors=rank != 0 or not os.path.exists(output))
@@ -86,7 +94,7 @@ def _train(plan: Plan, base: str, name: str) -> None:
             best=run.uri("checkpoints", name, "best"),
             objective=objective,
             settings=plan.settings,
-            deepspeed=_picked(plan, run, base, arm, objective, rows),
+            deepspeed=deepspeed,
             seed=seed,
             resume_from=checkpoint,
             card={
@@ -120,7 +128,7 @@ def _picked(plan: Plan, run: RunFolder, base: str, arm: str, objective: Objectiv
         tokens = plan.settings.max_length or longest if plan.settings.packing else longest
         load = training_load(shape, plan.settings, objective, tokens)
         memory = min(_gathered(worker_memory(plan.settings.workers)))
-        return pick_preset(shape, load, load_presets(), plan.settings.workers, *memory)
+        return pick_preset(shape, load, load_presets(), plan.settings.fewest_workers, *memory)
 
     name, lines = _together(pick)
     if get_context().get_world_rank() == 0:
@@ -129,9 +137,9 @@ def _picked(plan: Plan, run: RunFolder, base: str, arm: str, objective: Objectiv
 
 
 def _tokenize(
-    plan: Plan, run: RunFolder, base: str, arm: str, share: tuple[int, int], objective: Objective
+    plan: Plan, run: RunFolder, base: str, arm: str, mine: Sequence[int], objective: Objective
 ) -> dict[str, int]:
-    """This worker's share of both splits; returns the counts of the training rows."""
+    """This worker's shares of both splits; returns the counts of the training rows."""
     from transformers import AutoTokenizer
 
     from lema_ray.models import check_model
@@ -140,10 +148,12 @@ def _tokenize(
     check_model(base)
     tokenizer = AutoTokenizer.from_pretrained(base)
     limit = row_limit(base, plan.settings.max_length)
-    counts, _ = (
-        tokenize_share(run, arm, split, share, tokenizer, limit, plan.too_long, objective) for split in ("train", "dev")
-    )
-    return counts
+    counts = Counter[str]()
+    for share, split in itertools.product(mine, ("train", "dev")):
+        of = (share, plan.settings.workers)
+        found = tokenize_share(run, arm, split, of, tokenizer, limit, plan.too_long, objective)
+        counts.update(found if split == "train" else {})
+    return dict(counts)
 
 
 def _publish(run: RunFolder, name: str, folder: str, history: list[dict[str, float]], counts: dict[str, Any]) -> None:
@@ -178,6 +188,22 @@ def _gathered(mine: T) -> list[T]:
     everyone: list[Any] = [None] * distributed.get_world_size()
     distributed.all_gather_object(everyone, mine)
     return everyone
+
+
+def _fitted(
+    checkpoint: str | None, deepspeed: dict[str, Any] | None, scratch: str
+) -> tuple[str | None, dict[str, Any] | None]:
+    """The checkpoint and DeepSpeed's JSON, both for as many workers as there are now: one a node converts it there."""
+    from ray.train import get_context
+
+    from lema_ray.training.elastic import fits, load_universal, make_universal
+
+    context = get_context()
+    if checkpoint is None or deepspeed is None or fits(checkpoint, context.get_world_size()):
+        return checkpoint, deepspeed
+    made = make_universal(checkpoint, scratch) if context.get_local_rank() == 0 else None
+    nodes = {node: folder for node, folder in _gathered((context.get_node_rank(), made)) if folder}
+    return nodes[context.get_node_rank()], load_universal(deepspeed)
 
 
 @contextmanager

@@ -81,19 +81,20 @@ def _arm(
 ) -> Iterator[str]:
     counts = _counts(run, arm)
     settings = config.train.model_copy(update={"workers": machines.gpus})
+    fewest = min(machines.gpus, settings.fewest_workers)
     objective = arm_objective(run, arm, settings.objective) if run and counts else settings.objective or "sft"
     tokens = settings.max_length if settings.packing else counts.get("longest") or row_limit(base, settings.max_length)
     load = training_load(shape, settings, objective, tokens or row_limit(base, None))
     yield f"{settings.method} {objective}, {load.trained / 1e6:,.1f} M trained, {load.tokens:,} tokens a micro-batch"
     if settings.deepspeed == "auto":
         sizes = (machines.gpu_gb * 1e9, machines.host_gb * 1e9)
-        name, lines = pick_preset(shape, load, load_presets(), machines.gpus, *sizes)
+        name, lines = pick_preset(shape, load, load_presets(), fewest, *sizes)
         yield from lines
         yield f"deepspeed: {name}"
     else:
         deepspeed = load_deepspeed(settings.deepspeed)
         settled(settings, deepspeed)
-        need = needed(shape, load, deepspeed, machines.gpus)
+        need = needed(shape, load, deepspeed, fewest)
         yield f"deepspeed {settings.deepspeed}: {describe(need)}; host {need.host / 1e9:.1f} GB"
     yield from _steps(settings, counts, machines)
     yield _time(shape, settings, counts.get("tokens"), machines, objective == "dpo")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lema_ray.config import ConfigError, TrainConfig
+from lema_ray.training.elastic import check_elastic
 
 PRESETS = Path(__file__).parent / "deepspeed"
 AUTO = "auto"
@@ -34,7 +35,8 @@ def load_presets() -> dict[str, dict[str, Any]]:
 def settled(settings: TrainConfig, deepspeed: dict[str, Any] | None) -> TrainConfig:
     """The settings with what the DeepSpeed file decides filled in; "auto" and what it leaves out stay as they are.
 
-    Raises `ConfigError` that names both values where the two say different things.
+    Raises `ConfigError` that names both values where the two say different things, and for workers that cannot share a
+    step's rows out.
     """
     trainer = dict(settings.trainer)
     for keys, name in SAME.items():
@@ -50,7 +52,9 @@ def settled(settings: TrainConfig, deepspeed: dict[str, Any] | None) -> TrainCon
     if batch not in (AUTO, sizes[0] * sizes[1] * settings.workers):
         ours = f"{sizes[0]} x {sizes[1]} x {settings.workers}"
         raise _contradiction(settings, "train_batch_size", batch, "rows x accumulation x workers", ours)
-    return settings.model_copy(update={"trainer": trainer})
+    made = settings.model_copy(update={"trainer": trainer})
+    check_elastic(made, deepspeed)
+    return made
 
 
 def _contradiction(settings: TrainConfig, theirs: str, value: Any, ours: str, own: Any) -> ConfigError:

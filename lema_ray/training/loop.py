@@ -14,6 +14,7 @@ from typing import Any
 from lema_ray.config import Objective, TrainConfig
 from lema_ray.training.best import best_note, keep_best, take_best
 from lema_ray.training.deepspeed_files import load_deepspeed
+from lema_ray.training.elastic import mend_optimizer, workers_there
 from lema_ray.training.first_step import TrainingFailed, save_test
 from lema_ray.training.masking import end_of_turn
 from lema_ray.training.saved_model import check_adapter, check_saved_model, finish_model
@@ -22,7 +23,7 @@ from lema_ray.training.trainers import open_trainer
 
 HISTORY = (
     "step", "epoch", "loss", "eval_loss", "learning_rate", "grad_norm", "learned_tokens_per_second",
-    "tokens_per_second", "memory_gb", "mfu",
+    "tokens_per_second", "memory_gb", "workers", "mfu",
 )  # fmt: skip
 """What of the trainer's log goes into loss.json, beside the shares of time and, for DPO, the rewards."""
 
@@ -91,9 +92,12 @@ def train_model(job: TrainJob, callbacks: Iterable[Any] = ()) -> dict[str, Any]:
 
 
 def _watch(trainer: Any, job: TrainJob) -> None:
-    if (job.deepspeed or {}).get("zero_optimization", {}).get("stage") == 3 and not job.resume_from:
+    zero3 = (job.deepspeed or {}).get("zero_optimization", {}).get("stage") == 3
+    if zero3 and not job.resume_from:
         adapter = job.settings.method != "full"
         trainer.add_callback(save_test(trainer, job.base, f"{job.checkpoints}/test", adapter))
+    if zero3 and job.resume_from and (job.deepspeed or {}).get("checkpoint", {}).get("load_universal"):
+        trainer.add_callback(mend_optimizer(job.resume_from))
     if job.settings.best == "dev":
         trainer.add_callback(keep_best(trainer, job.best, f"{job.checkpoints}/best"))
 
@@ -102,8 +106,8 @@ def _check_parallel(trainer: Any, job: TrainJob) -> None:
     """Neither accelerate nor transformers says so when they leave DeepSpeed or the other workers out."""
     if job.deepspeed and not trainer.is_deepspeed_enabled:
         raise TrainingFailed("DeepSpeed was left out of the training; is ACCELERATE_USE_CPU set in the environment?")
-    if trainer.args.world_size != job.settings.workers:
-        raise TrainingFailed(f"{trainer.args.world_size} of {job.settings.workers} workers take part in the training")
+    if trainer.args.world_size != (there := workers_there()):
+        raise TrainingFailed(f"{trainer.args.world_size} of {there} workers take part in the training")
 
 
 def _tokenizer(base: str) -> Any:

@@ -54,7 +54,7 @@ class Meter:
         passed = time.monotonic() - self.since
         found = {"learned_tokens_per_second": self.learned / passed, "tokens_per_second": self.tokens / passed}
         found |= {f"time_{phase}": seconds / passed for phase, seconds in self.seconds.items()}
-        found["memory_gb"] = memory_gb()
+        found |= {"memory_gb": memory_gb(), "workers": workers}
         if peak := peak_flops():
             found["mfu"] = self.tokens / passed * self.flops_per_token / (peak * workers)
         self.tokens = self.learned = self.slots = 0.0

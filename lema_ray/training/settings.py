@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lema_ray.config import ConfigError, TrainConfig
+from lema_ray.training.elastic import accumulation, workers_there
 
 if TYPE_CHECKING:
     from lema_ray.training.loop import TrainJob
@@ -64,6 +65,7 @@ def build_trainer_arguments(job: TrainJob) -> Any:
     check_trainer_keys(job.settings.trainer, known, OURS | (OURS_IN_DPO if job.objective == "dpo" else {}))
     defaults: dict[str, Any] = {
         "report_to": "none",
+        "run_name": job.card["arm"],
         "disable_tqdm": True,
         "eval_strategy": "epoch" if job.dev_rows else "no",
     }
@@ -77,6 +79,7 @@ def build_trainer_arguments(job: TrainJob) -> Any:
         "remove_unused_columns": False,
         "seed": job.seed,
     }
+    ours |= {"gradient_accumulation_steps": accumulation(job.settings, workers_there())}
     ours |= _dpo(job.settings) if job.objective == "dpo" else {"dataset_kwargs": {"skip_prepare_dataset": True}}
     _check_reporting((defaults | job.settings.trainer)["report_to"])
     try:

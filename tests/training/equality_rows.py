@@ -10,7 +10,9 @@ from lema_ray.records import Message, Span, TrainingExample
 
 WORKERS = int(os.environ.get("LEMA_EQUALITY_WORKERS", "2"))
 DEEPSPEED = tuple(os.environ.get("LEMA_EQUALITY_DEEPSPEED", "zero2 zero3").split())
-PER_WORKER, STEPS, RATE, SEED = 2, 6, 1e-3, 5
+PER_WORKER, STEPS, RATE, DECAY, SEED = 2, 6, 1e-3, 1.0, 5
+SAVED, GO_ON = 3, ("sft-full", "dpo-lora")
+"""After this step all have a checkpoint, and these kinds go on from it with one worker."""
 ROWS = WORKERS * PER_WORKER * STEPS
 KINDS: dict[str, dict[str, Any]] = {
     "sft-full": {"objective": "sft"},

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from equality_rows import DEEPSPEED, KINDS, PER_WORKER, RATE, SEED, STEPS, WORKERS, examples
+from equality_rows import DECAY, DEEPSPEED, GO_ON, KINDS, PER_WORKER, RATE, SAVED, SEED, STEPS, WORKERS, examples
 
 from lema_ray.records import TrainingExample
 from lema_ray.runs import RunFolder
@@ -35,16 +35,20 @@ def trained(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Path:
     for objective in ("sft", "dpo"):
         run.write_records(examples(), TrainingExample, "examples", objective, "train.parquet")
         tokenize_share(run, objective, "train", (0, 1), tokenizer, 512, "refuse", objective)  # type: ignore[arg-type]
+    _train(tiny_model, root, WORKERS)
+    return root
+
+
+def _train(model: Path, root: Path, workers: int) -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
-    worker = [sys.executable, str(Path(__file__).with_name("equality_worker.py")), str(tiny_model), str(root)]
-    workers = [
-        subprocess.Popen([*worker, str(rank), port], env=os.environ | {"OMP_NUM_THREADS": "1"})
-        for rank in range(WORKERS)
+    worker = [sys.executable, str(Path(__file__).with_name("equality_worker.py")), str(model), str(root)]
+    started = [
+        subprocess.Popen([*worker, str(rank), str(workers), port], env=os.environ | {"OMP_NUM_THREADS": "1"})
+        for rank in range(workers)
     ]
-    assert [worker.wait(140 * WORKERS) for worker in workers] == [0] * WORKERS
-    return root
+    assert [process.wait(140 * WORKERS) for process in started] == [0] * workers
 
 
 @pytest.mark.parametrize("deepspeed", DEEPSPEED)
@@ -56,12 +60,33 @@ def test_two_workers_learn_what_a_plain_loop_learns(
 
     expected_losses, expected = reference(kind)
     folder = trained / f"{deepspeed}-{kind}"
-    losses = [entry["loss"] for entry in json.loads((folder / "history.json").read_text())["history"]]
-    assert losses == pytest.approx(expected_losses, rel=1e-4)
+    assert _losses(folder) == pytest.approx(expected_losses, rel=1e-4)
     start, weights = load_file(tiny_model / "model.safetensors"), load_file(folder / "model.safetensors")
     for name, weight in expected.items():
         assert (weights[name] - weight).abs().max() <= 1e-4 + 0.02 * (weight - start[name]).abs().max(), name
     assert max((weights[name] - start[name]).abs().max() for name in expected) > 1e-3
+
+
+@pytest.fixture(scope="module")
+def gone_on(trained: Path, tiny_model: Path) -> Path:
+    """The same folder, where one worker went on from the checkpoints that all of them had left."""
+    _train(tiny_model, trained, 1)
+    return trained
+
+
+@pytest.mark.parametrize("deepspeed", DEEPSPEED)
+@pytest.mark.parametrize("kind", GO_ON)
+def test_one_worker_goes_on_as_all_of_them_would_have(gone_on: Path, kind: str, deepspeed: str) -> None:
+    from safetensors.torch import load_file
+
+    folders = [gone_on / f"{deepspeed}-{kind}{which}" for which in ("", ".fewer")]
+    alone, together = ([_losses(folder)[SAVED:], load_file(folder / "model.safetensors")] for folder in folders)
+    assert alone[0] == pytest.approx(together[0], rel=1e-4)
+    assert max((alone[1][name] - weight).abs().max() for name, weight in together[1].items()) < 1e-5
+
+
+def _losses(folder: Path) -> list[float]:
+    return [entry["loss"] for entry in json.loads((folder / "history.json").read_text())["history"] if "loss" in entry]
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +122,9 @@ def _plain_loop(
         )
     units = best_fit([len(row.input_ids) for row in rows], max_length) if packing else [[n] for n in range(len(rows))]
     weights = [weight for weight in model.parameters() if weight.requires_grad]
-    optimizer = torch.optim.AdamW(weights, weight_decay=0.0)
+    norms = [weight for weight in weights if weight.dim() < 2]
+    matrices = {"params": [weight for weight in weights if weight.dim() >= 2], "weight_decay": DECAY}
+    optimizer = torch.optim.AdamW([matrices, {"params": norms, "weight_decay": 0.0}])
     losses = []
     for step in range(STEPS):
         parts = [_share(units, WORKERS * step + worker) for worker in range(WORKERS)]
@@ -109,7 +136,8 @@ def _plain_loop(
         losses.append(float(loss.detach()))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(weights, 1.0)
-        optimizer.param_groups[0]["lr"] = RATE * (1 - step / STEPS)
+        for group in optimizer.param_groups:
+            group["lr"] = RATE * (1 - step / STEPS)
         optimizer.step()
         optimizer.zero_grad()
     saved = model.merge_and_unload() if method == "lora" else model

@@ -15,7 +15,7 @@ from lema_ray.config import ConfigError, TrainConfig
 from lema_ray.models import ModelError
 from lema_ray.records import Message, Question, Span, TrainingExample
 from lema_ray.runs import RunFolder
-from lema_ray.training import settings
+from lema_ray.training import elastic, settings
 from lema_ray.training.deepspeed_files import load_deepspeed, load_presets, settled
 from lema_ray.training.model_card import model_card, taught_tasks, with_scores
 from lema_ray.training.saved_model import check_saved_model, finish_model
@@ -94,6 +94,37 @@ def test_a_deepspeed_file_that_contradicts_the_config_is_refused_with_both_value
     settings = TrainConfig(workers=3, trainer={"per_device_train_batch_size": 2, "learning_rate": 0.001})
     with pytest.raises(ConfigError, match=message):
         settled(settings, config)
+
+
+@pytest.mark.parametrize(
+    ("workers", "fewest", "accumulation", "message"),
+    [
+        (2, 1, 1, None),
+        (4, 2, 3, None),
+        (4, 2, 1, "gradient_accumulation_steps to 3 or a multiple"),
+        (8, 7, 2, "gradient_accumulation_steps to 7 or a multiple"),
+    ],
+)
+def test_each_number_of_workers_can_share_a_step_out(
+    workers: int, fewest: int, accumulation: int, message: str | None
+) -> None:
+    given = {"gradient_accumulation_steps": accumulation}
+    settings = TrainConfig(workers=workers, min_workers=fewest, trainer=given)
+    if message:
+        with pytest.raises(ConfigError, match=message):
+            settled(settings, None)
+    else:
+        settled(settings, None)
+        batches = {n: n * elastic.accumulation(settings, n) for n in range(fewest, workers + 1)}
+        assert set(batches.values()) == {workers * accumulation}
+
+
+def test_workers_that_come_and_go_need_their_own_accumulation() -> None:
+    settings = TrainConfig(workers=2, min_workers=1, deepspeed="mine.json")
+    with pytest.raises(ConfigError, match=r'mine\.json sets gradient_accumulation_steps.*write "auto"'):
+        settled(settings, {"gradient_accumulation_steps": 1})
+    with pytest.raises(ValueError, match="3 are more than the 2 of workers"):
+        TrainConfig(workers=2, min_workers=3)
 
 
 def test_deepspeed_files_that_cannot_work_are_refused(tmp_path: Path) -> None:
