@@ -17,6 +17,7 @@ from ray import serve
 from ray.serve import Application
 
 from lema_ray.config import ConfigError
+from lema_ray.errors import LemaError
 from serve.app import build, check_cluster
 from serve.checks import check_address, check_config, model_name, model_path
 from serve.config import ServeConfig, parse_serve_config
@@ -38,9 +39,18 @@ def start(applications: Mapping[str, dict[str, Any]], host: str, port: int, addr
     check_cluster(configs.values())
     serve.start(http_options={"host": host, "port": port})
     for prefix, application in built.items():
-        name = prefix.strip("/").replace("/", "-") or "default"
-        serve.run(application, name=name, route_prefix=prefix, blocking=False)
+        _run(application, prefix)
     return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def _run(application: Application, prefix: str) -> None:
+    name = prefix.strip("/").replace("/", "-") or "default"
+    try:
+        serve.run(application, name=name, route_prefix=prefix, blocking=False)
+    except RuntimeError as error:
+        deployments = serve.status().applications[name].deployments.values()
+        said = [line for deployment in deployments for line in deployment.message.splitlines() if "Error: " in line]
+        raise LemaError(said[-1].split("LemaError: ")[-1].strip() if said else str(error)) from error
 
 
 def wait_for_signal() -> None:

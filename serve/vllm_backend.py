@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import AsyncIterator, Awaitable, Mapping, Sequence
 from contextlib import aclosing
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ from pydantic import ValidationError
 
 from lema_ray.engines.vllm_arguments import engine_arguments, engine_threads, lora_rank, prepare_environment
 from lema_ray.errors import LemaError
+from lema_ray.on_ray.deaths import last_words, own_log
 from lema_ray.records import Completion, FinishReason, Message, Sampling
 from serve.backend import Answer
 from serve.config import ServeConfig
@@ -38,10 +40,13 @@ class VLLMBackend:
         self._engine: Any = None
 
     async def start(self) -> None:
-        """Load the model and generate a first answer. Raises what vLLM raises, or `LemaError` for no answer."""
+        """Load the model and generate a first answer. Raises `LemaError` for an engine that ends or does not answer."""
         prepare_environment(self._path)
         arguments = self._arguments()
-        self._engine = _build_engine(arguments, self._config.caps.prompt_tokens)
+        try:
+            self._engine = _build_engine(arguments, self._config.caps.prompt_tokens)
+        except RuntimeError as error:
+            raise LemaError(f"{self.name}: vLLM does not start with it: {_cause(error)}") from error
         self.context_length = int(self._engine.model_config.max_model_len)
         self._state = await _serving_state(self._engine, arguments)
         chat = self._state.openai_serving_chat
@@ -169,6 +174,12 @@ class VLLMBackend:
         answer = await self.chat(body, "first-answer")
         if not isinstance(answer, dict) or not answer["usage"]["completion_tokens"]:
             raise LemaError(f"{self.name}: the model was loaded and does not answer")
+
+
+def _cause(error: RuntimeError) -> str:
+    """What ended the engine's process: the last error in this process's log, which is that one's too."""
+    said = re.findall(r"\w+Error: .+", last_words(own_log()))
+    return next((line for line in reversed(said) if "Engine core" not in line), str(error))
 
 
 def _build_engine(arguments: Any, prompt_cap: int | None) -> Any:
