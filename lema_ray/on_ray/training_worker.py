@@ -11,17 +11,17 @@ import os
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from lema_ray.config import Objective, TrainConfig, Trained
 from lema_ray.errors import LemaError
+from lema_ray.on_ray.training_checkpoints import checkpoint_callback, fitted, resumed
 from lema_ray.on_ray.training_progress import progress_callback
 from lema_ray.runs import RunFolder
+from lema_ray.training.together import gathered, together
 
-T = TypeVar("T")
 DONE = "trained.json"
 """Written last beside a model: a directory without it is not a model."""
 
@@ -51,7 +51,7 @@ def work(told: dict[str, Any]) -> str | None:
     plan: Plan = told["plan"]
     start_worker(plan.settings.cpus_per_worker, plan.settings.gpus_per_worker > 0)
     try:
-        base = _together(lambda: resolve_model(plan.base))
+        base = together(lambda: resolve_model(plan.base))
         for name in plan.models:
             if not RunFolder(plan.root).exists("models", name, DONE):
                 _train(plan, base, name)
@@ -75,13 +75,13 @@ def _train(plan: Plan, base: str, name: str) -> None:
     objective = arm_objective(run, arm, plan.settings.objective)
     if plan.settings.trainer.get("report_to", "none") != "none":
         reported(run, name)
-    counts = _together(lambda: _tokenize(plan, run, base, arm, range(rank, shares, workers), objective))
-    counts = {name: sum(share[name] for share in _gathered(counts)) for name in counts}
+    counts = together(lambda: _tokenize(plan, run, base, arm, range(rank, shares, workers), objective))
+    counts = {name: sum(share[name] for share in gathered(counts)) for name in counts}
     rows, dev_rows = (open_rows(run, arm, split, shares, objective) for split in ("train", "dev"))
     if rows is None:
         raise TrainingFailed(f"{run.uri('examples', arm)}: no row to train on")
-    with tempfile.TemporaryDirectory() as scratch, _resumed(name) as saved:
-        checkpoint, deepspeed = _fitted(saved, _picked(plan, run, base, arm, objective, rows), f"{scratch}/universal")
+    with tempfile.TemporaryDirectory() as scratch, resumed(name) as saved:
+        checkpoint, deepspeed = fitted(saved, _picked(plan, run, base, arm, objective, rows), f"{scratch}/universal")
         local = not run.in_bucket
         output = run.uri("models", f"{name}.part") if local else f"{scratch}/model"
         shutil.rmtree(output, ignore_errors=rank != 0 or not os.path.exists(output))
@@ -105,10 +105,10 @@ def _train(plan: Plan, base: str, name: str) -> None:
                 "tasks": taught_tasks(run, arm) if rank == 0 else (),
             },
         )
-        trained = _together(lambda: train_model(job, [_checkpoint_callback(name), progress_callback(run, name)]))
+        trained = together(lambda: train_model(job, [checkpoint_callback(name), progress_callback(run, name)]))
         if rank == 0:
             _publish(run, name, output, trained.pop("history"), counts | trained)
-        _gathered(None)
+        gathered(None)
 
 
 def _picked(plan: Plan, run: RunFolder, base: str, arm: str, objective: Objective, rows: Any) -> dict[str, Any] | None:
@@ -127,10 +127,10 @@ def _picked(plan: Plan, run: RunFolder, base: str, arm: str, objective: Objectiv
         shape, longest = model_shape(base), max(row_lengths(rows))
         tokens = plan.settings.max_length or longest if plan.settings.packing else longest
         load = training_load(shape, plan.settings, objective, tokens)
-        memory = min(_gathered(worker_memory(plan.settings.workers)))
+        memory = min(gathered(worker_memory(plan.settings.workers)))
         return pick_preset(shape, load, load_presets(), plan.settings.fewest_workers, *memory)
 
-    name, lines = _together(pick)
+    name, lines = together(pick)
     if get_context().get_world_rank() == 0:
         run.write_text("\n".join([*lines, f"deepspeed: {name}", ""]), "checkpoints", arm, "plan.txt")
     return load_presets()[name]
@@ -166,70 +166,3 @@ def _publish(run: RunFolder, name: str, folder: str, history: list[dict[str, flo
         Path(folder).rename(run.uri("models", name))
     run.write_json(history, "models", name, "loss.json")
     run.write_json(counts, "models", name, DONE)
-
-
-def _together(work: Callable[[], T]) -> T:
-    """Run on every worker; when one of them refuses, all do, so that none waits for it in the next collective."""
-    result, refusal = None, None
-    try:
-        result = work()
-    except LemaError as error:
-        refusal = str(error)
-    refusals = [r for r in _gathered(refusal) if r]
-    if refusals:
-        raise LemaError(refusals[0])
-    return result  # type: ignore[return-value]
-
-
-def _gathered(mine: T) -> list[T]:
-    """What every worker brought, in the order of their ranks; it is also where they wait for one another."""
-    from torch import distributed
-
-    everyone: list[Any] = [None] * distributed.get_world_size()
-    distributed.all_gather_object(everyone, mine)
-    return everyone
-
-
-def _fitted(
-    checkpoint: str | None, deepspeed: dict[str, Any] | None, scratch: str
-) -> tuple[str | None, dict[str, Any] | None]:
-    """The checkpoint and DeepSpeed's JSON, both for as many workers as there are now: one a node converts it there."""
-    from ray.train import get_context
-
-    from lema_ray.training.elastic import fits, load_universal, make_universal
-
-    context = get_context()
-    if checkpoint is None or deepspeed is None or fits(checkpoint, context.get_world_size()):
-        return checkpoint, deepspeed
-    made = make_universal(checkpoint, scratch) if context.get_local_rank() == 0 else None
-    nodes = {node: folder for node, folder in _gathered((context.get_node_rank(), made)) if folder}
-    return nodes[context.get_node_rank()], load_universal(deepspeed)
-
-
-@contextmanager
-def _resumed(name: str) -> Iterator[str | None]:
-    """The model's last checkpoint as a local directory, or None; another model's does not count."""
-    from ray.train import get_checkpoint
-
-    checkpoint = get_checkpoint()
-    if checkpoint is None:
-        yield None
-        return
-    with checkpoint.as_directory() as folder:
-        mine = Path(folder, name)
-        yield str(mine) if mine.is_dir() else None
-
-
-def _checkpoint_callback(name: str) -> Any:
-    """Hands each of the trainer's checkpoints to Ray Train, under the model's name, and lets go of the local copy."""
-    from ray.train.huggingface.transformers import RayTrainReportCallback
-    from transformers.trainer_utils import get_last_checkpoint
-
-    class Report(RayTrainReportCallback):  # type: ignore[misc]
-        CHECKPOINT_NAME = name
-
-        def on_save(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            super().on_save(args, state, control, **kwargs)
-            shutil.rmtree(get_last_checkpoint(args.output_dir) or "", ignore_errors=True)
-
-    return Report()

@@ -2,7 +2,7 @@
 
 A step learns from the same rows in the same order whoever takes part, as its batch is cut into more parts where workers
 are fewer. DeepSpeed's checkpoint is in as many parts as there were workers, so another number of them reads it in the
-universal format. `on_ray.trainer`, `on_ray.training_worker` and `settings` call this.
+universal format. `deepspeed_files`, `settings`, `loop` and `on_ray.training_checkpoints` call this.
 Source: https://www.deepspeed.ai/tutorials/universal-checkpointing
 """
 
@@ -42,13 +42,6 @@ def check_elastic(settings: TrainConfig, deepspeed: dict[str, Any] | None) -> No
 def accumulation(settings: TrainConfig, workers: int) -> int:
     """How many batches of each of `workers` make a step, so that a step has the rows that the config says."""
     return _parts(settings) // workers if settings.min_workers else int(settings.trainer.get(STEPS, 1))
-
-
-def workers_there() -> int:
-    """How many workers this one trains with, itself included."""
-    from torch import distributed
-
-    return distributed.get_world_size() if distributed.is_initialized() else 1
 
 
 def fits(checkpoint: str, workers: int) -> bool:

@@ -14,11 +14,12 @@ from typing import Any
 from lema_ray.config import Objective, TrainConfig
 from lema_ray.training.best import best_note, keep_best, take_best
 from lema_ray.training.deepspeed_files import load_deepspeed
-from lema_ray.training.elastic import mend_optimizer, workers_there
+from lema_ray.training.elastic import mend_optimizer
 from lema_ray.training.first_step import TrainingFailed, save_test
 from lema_ray.training.masking import end_of_turn
 from lema_ray.training.saved_model import check_adapter, check_saved_model, finish_model
 from lema_ray.training.settings import build_trainer_arguments, start_worker
+from lema_ray.training.together import workers_there
 from lema_ray.training.trainers import open_trainer
 
 HISTORY = (

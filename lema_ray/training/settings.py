@@ -12,7 +12,8 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lema_ray.config import ConfigError, TrainConfig
-from lema_ray.training.elastic import accumulation, workers_there
+from lema_ray.training.elastic import accumulation
+from lema_ray.training.together import workers_there
 
 if TYPE_CHECKING:
     from lema_ray.training.loop import TrainJob

@@ -17,8 +17,9 @@ from equality_rows import DECAY, DEEPSPEED, GO_ON, KINDS, PER_WORKER, RATE, SAVE
 
 from lema_ray.config import TrainConfig
 from lema_ray.runs import RunFolder
-from lema_ray.training.elastic import fits, load_universal, make_universal, workers_there
+from lema_ray.training.elastic import fits, load_universal, make_universal
 from lema_ray.training.loop import TrainJob, load_deepspeed, start_worker, train_model
+from lema_ray.training.together import workers_there
 from lema_ray.training.tokenized import open_rows
 
 TRAINER = {
