@@ -187,7 +187,7 @@ def sides_of(path: str, names: Sequence[str]) -> tuple[dict[str, subprocess.Pope
             )
             sides[name] = _start(name, _bare(path, port) + more, **quiet)
         else:
-            sides[name] = _start(name, [*_ours(path, port), *(["--haproxy"] if name == "haproxy" else [])])
+            sides[name] = _start(name, [*_ours(path, port), "--haproxy" if name == "haproxy" else "--no-haproxy"])
     return sides, {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
 
 

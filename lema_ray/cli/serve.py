@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,8 +24,8 @@ def serve(
     api_keys: Annotated[Path | None, typer.Option(help="file that `lema keys` makes")] = None,
     policy: Annotated[str, typer.Option(help="self-correction of requests that do not choose")] = "off",
     haproxy: Annotated[
-        bool, typer.Option("--haproxy", help="in front, instead of Ray Serve's proxy: docs/serving.md")
-    ] = False,
+        bool | None, typer.Option(help="in front; --no-haproxy: Ray Serve's own proxy. Default: where it can be")
+    ] = None,
     replicas: Annotated[int, typer.Option(min=1)] = 1,
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="any other key, as caps.output_tokens=256; several")
@@ -32,9 +33,10 @@ def serve(
     ray_address: Annotated[str | None, typer.Option(help="a running cluster; default: RAY_ADDRESS, else here")] = None,
 ) -> None:
     """Serve a model as an OpenAI-compatible endpoint that can correct itself; docs/serving.md."""
-    if haproxy:
-        from serve.haproxy import put_haproxy_in_front
+    from serve.haproxy import put_haproxy_in_front, there_is_haproxy
 
+    own_cluster = not (ray_address or os.environ.get("RAY_ADDRESS"))
+    if haproxy or (haproxy is None and own_cluster and there_is_haproxy()):
         put_haproxy_in_front(ray_address)
     from serve import start as serving
 

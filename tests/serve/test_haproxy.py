@@ -1,14 +1,16 @@
-"""`lema serve --haproxy` as a user starts it: what listens, who is let in, streams, and a killed HAProxy."""
+"""`lema serve` behind HAProxy as a user starts it: what listens, who is let in, streams, and a killed HAProxy."""
 
 from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -19,7 +21,7 @@ import pytest
 from lema_ray.config import ConfigError
 from lema_ray.engines.launch import free_port
 from serve.config import KeyLimits
-from serve.haproxy import put_haproxy_in_front
+from serve.haproxy import HEADER_S, put_haproxy_in_front
 from serve.keys import add_key
 
 pytestmark = [pytest.mark.serve, pytest.mark.timeout(400)]
@@ -31,7 +33,7 @@ def served(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterat
     """A URL, a key, and the server's process id; ended as users end it."""
     folder, port = tmp_path_factory.mktemp("haproxy"), free_port()
     key = add_key(folder / "keys.yaml", "tests", KeyLimits())
-    command = [sys.executable, "-m", "lema_ray.cli", "serve", str(tiny_model), "--haproxy", "--port", str(port)]
+    command = [sys.executable, "-m", "lema_ray.cli", "serve", str(tiny_model), "--port", str(port)]
     command += ["--api-keys", str(folder / "keys.yaml"), "--set=engine.cpu_kv_cache_gb=0.25"]
     environment = {k: v for k, v in os.environ.items() if k != "RAY_ADDRESS"} | {"PYTHONPATH": str(REPOSITORY)}
     with (folder / "log").open("wb") as log:
@@ -90,13 +92,24 @@ def test_it_lets_in_who_has_a_key_and_streams_to_many(served: tuple[str, str, in
 
 def test_users_reach_what_listens_on_loopback_only(served: tuple[str, str, int]) -> None:
     _, _, pid = served
-    listening = [
-        (p.name(), c.laddr)
-        for p in psutil.Process(pid).children(recursive=True)
-        for c in p.net_connections("tcp4")
-        if c.status == psutil.CONN_LISTEN and "ServeRepl" in p.name()
-    ]
-    assert listening and all(address.ip == "127.0.0.1" for _, address in listening)
+    replicas = [p for p in psutil.Process(pid).children(recursive=True) if "ServeRepl" in p.name()]
+    for kind in (replicas, haproxies(pid)):
+        # Ray's own ports are those of version 6; they want its token.
+        found = [c.laddr for p in kind for c in p.net_connections("tcp4") if c.status == psutil.CONN_LISTEN]
+        assert found and all(address.ip == "127.0.0.1" for address in found), found
+
+
+def test_headers_without_end_and_headers_that_never_end_are_refused(served: tuple[str, str, int]) -> None:
+    url, key, _ = served
+    host, port = url.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port)), timeout=60) as slow:
+        slow.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nhost: x\r\n")
+        with socket.create_connection((host, int(port)), timeout=60) as flood, suppress(ConnectionError):
+            flood.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n" + b"x-filler: y\r\n" * 100_000)
+            assert flood.recv(64).startswith(b"HTTP/1.1 400")
+        assert stream(url, key, 1) == "16"
+        begun = time.monotonic()
+        assert slow.recv(64).startswith(b"HTTP/1.1 408") and time.monotonic() < begun + 2 * HEADER_S
 
 
 def test_a_killed_haproxy_is_started_again(served: tuple[str, str, int]) -> None:
