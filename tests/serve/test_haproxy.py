@@ -21,7 +21,7 @@ import pytest
 from lema_ray.config import ConfigError
 from lema_ray.engines.launch import free_port
 from serve.config import KeyLimits
-from serve.haproxy import HEADER_S, put_haproxy_in_front
+from serve.haproxy import HEADER_S, haproxy_can_be_in_front, put_haproxy_in_front
 from serve.keys import add_key
 
 pytestmark = [pytest.mark.serve, pytest.mark.timeout(400)]
@@ -119,6 +119,14 @@ def test_a_killed_haproxy_is_started_again(served: tuple[str, str, int]) -> None
     wait_until(lambda: not killed.is_running(), 30)
     wait_until(lambda: ready(url), 60)
     assert stream(url, key, 1) == "16"
+
+
+def test_where_it_is_not_in_front_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    assert haproxy_can_be_in_front(None, "127.0.0.1")
+    assert not haproxy_can_be_in_front(None, "::1") and not haproxy_can_be_in_front("ray://there:10001", "127.0.0.1")
+    monkeypatch.setenv("RAY_ADDRESS", "auto")
+    assert not haproxy_can_be_in_front(None, "127.0.0.1")
 
 
 def test_a_cluster_that_runs_has_its_proxy_already() -> None:
