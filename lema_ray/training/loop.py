@@ -93,11 +93,12 @@ def train_model(job: TrainJob, callbacks: Iterable[Any] = ()) -> dict[str, Any]:
 
 
 def _watch(trainer: Any, job: TrainJob) -> None:
-    zero3 = (job.deepspeed or {}).get("zero_optimization", {}).get("stage") == 3
+    deepspeed = job.deepspeed or {}
+    zero3 = deepspeed.get("zero_optimization", {}).get("stage") == 3
     if zero3 and not job.resume_from:
         adapter = job.settings.method != "full"
         trainer.add_callback(save_test(trainer, job.base, f"{job.checkpoints}/test", adapter))
-    if zero3 and job.resume_from and (job.deepspeed or {}).get("checkpoint", {}).get("load_universal"):
+    if zero3 and job.resume_from and deepspeed.get("checkpoint", {}).get("load_universal"):
         trainer.add_callback(mend_optimizer(job.resume_from))
     if job.settings.best == "dev":
         trainer.add_callback(keep_best(trainer, job.best, f"{job.checkpoints}/best"))

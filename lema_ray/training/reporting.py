@@ -16,12 +16,12 @@ TENSORBOARD = "TENSORBOARD_LOGGING_DIR"
 def reported(run: RunFolder, name: str) -> None:
     """Set the trackers' own variables for one model, unless the user has: its curves and those of the other models.
 
-    TensorBoard writes to buckets too; of the others only a local run folder gets the files.
+    A run folder in a bucket gets none of it: there the user names the places.
     """
-    if os.environ.get(TENSORBOARD, run.root).startswith(run.root):
-        os.environ[TENSORBOARD] = run.uri("trackers", "tensorboard", name)
     if run.in_bucket:
         return
+    if os.environ.get(TENSORBOARD, run.root).startswith(run.root):
+        os.environ[TENSORBOARD] = run.uri("trackers", "tensorboard", name)
     folder = run.uri("trackers")
     os.makedirs(folder, exist_ok=True)
     os.environ.setdefault("TRACKIO_DIR", f"{folder}/trackio")
