@@ -131,7 +131,8 @@ def _ours(path: str, port: int) -> list[str]:
     return [sys.executable, "-m", "lema_ray.cli", "serve", path, "--port", str(port), *settings]
 
 
-async def _ready(url: str) -> float:
+async def ready_after(url: str) -> float:
+    """Seconds until a server answers."""
     start = time.perf_counter()
     async with aiohttp.ClientSession() as session:
         while time.perf_counter() - start < 600:
@@ -194,7 +195,7 @@ def sides_of(path: str, names: Sequence[str]) -> tuple[dict[str, subprocess.Pope
 def wait_ready(urls: dict[str, str]) -> None:
     """Return when all answer, and say how long that took."""
     for name, url in urls.items():
-        seconds = asyncio.run(_ready(url + ("/health" if name.startswith("bare") else "/readyz")))
+        seconds = asyncio.run(ready_after(url + ("/health" if name.startswith("bare") else "/readyz")))
         print(f"{name} ready after {seconds:.0f} s more", flush=True)
 
 

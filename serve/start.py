@@ -18,6 +18,7 @@ from ray.serve import Application
 
 from lema_ray.config import ConfigError
 from lema_ray.errors import LemaError
+from lema_ray.on_ray.joining import join
 from serve.app import build, check_cluster
 from serve.checks import check_address, check_config, model_name, model_path
 from serve.config import ServeConfig, parse_serve_config
@@ -75,7 +76,7 @@ def _connect(configs: Mapping[str, ServeConfig], address: str | None) -> None:
         return
     address = address or os.environ.get("RAY_ADDRESS")
     if address:
-        ray.init(address=address, log_to_driver=False)
+        join(address, log_to_driver=False)
         return
     # Ray would let its workers yield to everything else on the machine, and users wait for these.
     os.environ.setdefault("RAY_worker_niceness", "0")

@@ -17,6 +17,7 @@ import ray
 
 from lema_ray.config import ActorsConfig, ConfigError, RunConfig
 from lema_ray.on_ray.groups import Group, groups_to_come, total
+from lema_ray.on_ray.joining import join
 from lema_ray.on_ray.logs import log_settings
 from lema_ray.planning.student import asked_student
 
@@ -81,7 +82,7 @@ def connect(config: RunConfig) -> None:
         return
     if config.ray.address or os.environ.get("RAY_ADDRESS"):
         address = config.ray.address or os.environ["RAY_ADDRESS"]
-        ray.init(address=address, log_to_driver=False, **log_settings(config.ray.logs))
+        join(address, log_to_driver=False, **log_settings(config.ray.logs))
         return
     _start_local(_local_cpus(config), log_settings(config.ray.logs))
 
