@@ -16,8 +16,8 @@ def round_configs(config: RunConfig) -> list[RunConfig]:
     """One config a round, called `<name>-r1` and so on; for a single round the config itself.
 
     From the second on, the first vLLM student is the model that the round before trained, and training starts from
-    `rounds.start`. Each has another seed, and asks the same questions. Raises `ConfigError` where no student could be
-    replaced.
+    `rounds.start`; a corrector with that student's very settings is the student itself, and becomes that model too.
+    Each has another seed, and asks the same questions. Raises `ConfigError` where no student could be replaced.
     """
     if config.rounds.count == 1:
         return [config]
@@ -42,10 +42,12 @@ def _round(config: RunConfig, number: int, learner: int, before: str | None, bas
         "train": config.train.model_copy(update={"base": start}),
     }
     if before:
-        students = list(config.students)
-        engine = students[learner].engine.model_copy(update={"model": before})
+        students, old = list(config.students), config.students[learner].engine
+        engine = old.model_copy(update={"model": before})
         students[learner] = students[learner].model_copy(update={"engine": engine})
         changes["students"] = tuple(students)
+        if config.corrector.engine == old:
+            changes["corrector"] = config.corrector.model_copy(update={"engine": engine})
     return config.model_copy(update=changes)
 
 

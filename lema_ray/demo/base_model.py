@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from random import Random
@@ -67,21 +67,33 @@ def train_base_model(settings: BaseModelSettings, folder: Path) -> None:
     Prints its progress. Minutes of one core with the default settings: a second thread costs more than it gains on a
     model this small.
     """
-    import torch
-
     from lema_ray.demo.lessons import lessons, teacher_texts
-    from lema_ray.demo.tokenizer import train_tokenizer
     from lema_ray.demo.word_problems import NAMES, THINGS
 
-    threads = torch.get_num_threads()
-    torch.set_num_threads(settings.threads)
-    torch.manual_seed(settings.seed)
     s = settings
     taught = lessons(s.problems, s.drills, s.checks, s.max_value, s.seed)
-    sample = [text for lesson in taught[:8000] for text in (lesson.prompt[-1].content, lesson.text)]
-    tokenizer = train_tokenizer([*sample, *teacher_texts(2500, s.seed)], [*NAMES, *THINGS], s.max_value, s.context)
+    teach(s, taught, [*texts_of(taught[:8000]), *teacher_texts(2500, s.seed)], [*NAMES, *THINGS], folder)
+
+
+def texts_of(lessons: Sequence[Lesson]) -> list[str]:
+    """What a tokenizer is to know of lessons: their prompts and their answers."""
+    return [text for lesson in lessons for text in (lesson.prompt[-1].content, lesson.text)]
+
+
+def teach(
+    s: BaseModelSettings, lessons: Sequence[Lesson], texts: Sequence[str], words: Sequence[str], folder: Path
+) -> None:
+    """Teach a new model the lessons and write it to a folder. Its tokenizer learns `texts`; `words` are tokens."""
+    import torch
+
+    from lema_ray.demo.tokenizer import train_tokenizer
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(s.threads)
+    torch.manual_seed(s.seed)
+    tokenizer = train_tokenizer(texts, words, s.max_value, s.context)
     model = _new_model(s, tokenizer)
-    _learn(model, [_encode(tokenizer, lesson) for lesson in taught], s)
+    _learn(model, [_encode(tokenizer, lesson) for lesson in lessons], s)
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     torch.set_num_threads(threads)

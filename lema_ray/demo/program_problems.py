@@ -36,22 +36,35 @@ class Problem:
         """The reference program."""
         return self.kind.program.format(**dict(self.numbers))
 
+    @property
+    def taught(self) -> bool:
+        """Whether it belongs to the half that `demo/programs` learns from, by its text alone."""
+        return content_id("taught", self.text) < "8"
+
     def call(self, rng: Random) -> str:
         """A call of it with drawn arguments, many of them on a border."""
         return f"{self.kind.name}({', '.join(map(repr, self.kind.arguments(rng, dict(self.numbers))))})"
 
 
-def generate(count: int, seed: int) -> Iterator[Question]:
-    """`count` different problems as questions. Raises `ValueError` when there are not so many."""
+def generate(count: int, seed: int, *, taught: bool | None = None) -> Iterator[Question]:
+    """`count` different problems as questions, those that `demo/programs` was taught, or was not, or both.
+
+    Raises `ValueError` when there are not so many.
+    """
+    return map(question_of, problems(count, seed, taught=taught))
+
+
+def problems(count: int, seed: int, *, taught: bool | None = None) -> Iterator[Problem]:
+    """As `generate`, before questions are made of them."""
     rng, seen = Random(f"program problems {seed}"), set[str]()
     for number in range(count * 40):
         if len(seen) == count:
             return
         kind = KINDS[number % len(KINDS)]
         problem = Problem(kind, tuple((key, rng.randint(*bounds)) for key, bounds in kind.numbers.items()))
-        if problem.text not in seen:
+        if problem.text not in seen and taught in (None, problem.taught):
             seen.add(problem.text)
-            yield _question(problem)
+            yield problem
     if len(seen) < count:
         raise ValueError(f"program_problems: found only {len(seen)} different problems of {count}")
 
@@ -65,8 +78,9 @@ def read_problem(text: str) -> Problem | None:
     return None
 
 
-def _question(problem: Problem) -> Question:
-    run = _function(problem)
+def question_of(problem: Problem) -> Question:
+    """It as a question, with tests that are held out."""
+    run = function_of(problem)
     calls = dict.fromkeys(problem.call(Random(f"{problem.text} {n}")) for n in range(4 * HELD_OUT_TESTS))
     tests = [ProgramTest(call, repr(run(call))) for call in list(calls)[:HELD_OUT_TESTS]]
     solution = f"```python\n{problem.program}\n```"
@@ -82,7 +96,8 @@ def _question(problem: Problem) -> Question:
     )
 
 
-def _function(problem: Problem) -> Callable[[str], Any]:
+def function_of(problem: Problem) -> Callable[[str], Any]:
+    """What evaluates a call of the reference program."""
     names: dict[str, Any] = {}
     exec(problem.program, names)  # our own text with numbers in it
     return lambda call: eval(call, dict(names))

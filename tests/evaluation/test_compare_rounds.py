@@ -9,9 +9,10 @@ import pytest
 import yaml
 from made_run import make_run
 
-from lema_ray.config import ConfigError, parse_config, round_configs
+from lema_ray.config import ConfigError, load_config, parse_config, round_configs
 from lema_ray.evaluation.compare_rounds import write_rounds
 from lema_ray.on_ray.flow import Flow
+from lema_ray.planning.student import asked_student
 from lema_ray.questions import read_questions
 from lema_ray.runs import RunFolder
 
@@ -43,6 +44,24 @@ def test_the_student_of_a_round_is_the_model_of_the_one_before() -> None:
     assert [c.seed for c in (first, second, third)] == [7, 8, 9]
     assert third.students[0] == first.students[0] and third.rounds.count == 1
     assert parse_config(yaml.safe_load(yaml.safe_dump(third.model_dump(mode="json")))) == third
+
+
+def test_a_student_that_corrects_itself_does_so_in_every_round() -> None:
+    student = {"type": "vllm", "model": "some/base"}
+    own = _config(students=[{"engine": student}], corrector={"engine": student}, rounds=2)
+    assert [c.corrector.engine.model for c in round_configs(own)] == ["some/base", "/runs/study-r1/models/lema"]
+    for each in round_configs(own):
+        assert each.corrector.engine == each.students[0].engine
+    of_another = own.model_copy(update={"corrector": _config().corrector})
+    assert [c.corrector for c in round_configs(of_another)] == [of_another.corrector] * 2
+
+
+def test_the_shipped_rounds_hold_beside_their_correctors() -> None:
+    shipped = [load_config(path) for path in Path(__file__).parents[2].glob("jobs/configs/*.yaml")]
+    rounds = [config for each in shipped if each.rounds.count > 1 for config in round_configs(each)]
+    assert rounds
+    for config in rounds:
+        asked_student(config)
 
 
 def test_every_round_asks_the_same_questions() -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import httpx
 import pytest
 import yaml
+from endpoint import ready, wait_until
 
 from lema_ray.engines.launch import free_port
 
@@ -31,22 +31,13 @@ def test_the_shipped_config_is_deployed_and_answers(tmp_path: Path, tiny_model: 
         deploy = [SERVE, "deploy", "--address", cluster.address, str(tmp_path / "config.yaml")]
         done = subprocess.run(deploy, env=cluster.environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
-        until = time.monotonic() + 300
-        while not _ready(f"http://127.0.0.1:{port}"):
-            assert time.monotonic() < until, _status(cluster.address, cluster.environment)
-            time.sleep(0.5)
+        url = f"http://127.0.0.1:{port}"
+        wait_until(lambda: ready(url), 300, lambda: _status(cluster.address, cluster.environment))
         ask = {"messages": [{"role": "user", "content": "Tom has 2 apples."}], "max_tokens": 4}
-        answer = httpx.post(f"http://127.0.0.1:{port}/v1/chat/completions", json=ask, timeout=60).json()
+        answer = httpx.post(f"{url}/v1/chat/completions", json=ask, timeout=60).json()
         assert answer["usage"]["completion_tokens"] >= 1, answer
         status = yaml.safe_load(_status(cluster.address, cluster.environment))
         assert status["applications"]["word-problems"]["status"] == "RUNNING", status
-
-
-def _ready(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/readyz", timeout=5).status_code == 200
-    except httpx.HTTPError:
-        return False
 
 
 def _status(address: str, environment: dict[str, str]) -> str:

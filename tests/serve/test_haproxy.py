@@ -8,7 +8,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +17,7 @@ import httpx
 import openai
 import psutil
 import pytest
+from endpoint import ready, wait_until
 
 from lema_ray.config import ConfigError
 from lema_ray.engines.launch import free_port
@@ -46,20 +47,6 @@ def served(tmp_path_factory: pytest.TempPathFactory, tiny_model: Path) -> Iterat
     finally:
         server.terminate()
         assert server.wait(90) == 0, (folder / "log").read_text()
-
-
-def wait_until(reached: Callable[[], bool], timeout_s: float) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not reached():
-        assert time.monotonic() < deadline, "not reached in time"
-        time.sleep(0.2)
-
-
-def ready(url: str) -> bool:
-    try:
-        return httpx.get(f"{url}/readyz", timeout=5).status_code == 200
-    except httpx.HTTPError:
-        return False
 
 
 def stream(url: str, key: str, number: int) -> str:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable
 from typing import Any
 
 import httpx
 import openai
 import psutil
 import pytest
-from endpoint import Endpoint
+from endpoint import Endpoint, ready, wait_until
 from soak import Outcomes, load_for
 
 from lema_ray.config import ImportConfig
@@ -143,15 +142,15 @@ def test_a_client_that_leaves_frees_its_place_in_the_engine(endpoint: Endpoint, 
     else:
         with pytest.raises(httpx.ReadTimeout):
             httpx.post(url, json=body, headers=_key(endpoint), timeout=0.3)
-    _wait_until(lambda: _running(endpoint) == 0)
-    _wait_until(lambda: _lines(endpoint, "left") == left + 1)
+    wait_until(lambda: _running(endpoint) == 0)
+    wait_until(lambda: _lines(endpoint, "left") == left + 1)
 
 
 def test_a_verdict_becomes_an_attempt_of_a_next_run(endpoint: Endpoint, client: openai.OpenAI) -> None:
     answer = client.chat.completions.create(model=f"{MODEL}:spontaneous", messages=ASK)
     verdict = {"request_id": answer.id, "verdict": "wrong", "reference": "5", "comment": "he has five"}
     # The answer is remembered a moment after it is sent.
-    _wait_until(lambda: _post(endpoint, verdict, "/v1/feedback").status_code == 200)
+    wait_until(lambda: _post(endpoint, verdict, "/v1/feedback").status_code == 200)
     assert _post(endpoint, {"request_id": "unknown", "verdict": "wrong"}, "/v1/feedback").status_code == 404
     [file] = (endpoint.folder / "feedback").glob("*.jsonl")
     row = json.loads(file.read_text().splitlines()[-1])
@@ -187,21 +186,21 @@ def test_five_minutes_of_everything(endpoint: Endpoint) -> None:
     begun, outcomes = time.monotonic(), Outcomes()
     # With pauses, so that a new engine gets enough of two cores to start in less than a minute.
     with load_for(endpoint.url, endpoint.key, outcomes, clients=4, misbehaving=True, pause_s=0.5) as stop:
-        _wait_until(lambda: time.monotonic() > begun + 45, 60)
+        wait_until(lambda: time.monotonic() > begun + 45, 60)
         [killed] = _replicas()
         memory, files = _held(killed)
         os.kill(killed, 9)
-        _wait_until(lambda: _replicas() not in ([], [killed]), 60)
-        _wait_until(lambda: _ready(endpoint), 300)
+        wait_until(lambda: _replicas() not in ([], [killed]), 60)
+        wait_until(lambda: ready(endpoint.url), 300)
         cut = len(outcomes.failed)
         assert cut <= 4, outcomes.failed  # a client had one request there; the others waited for the next replica
         serve.run(build(endpoint.arguments | {"name": "second"}), name="default", route_prefix="/", blocking=False)
-        _wait_until(lambda: endpoint.client().models.list().data[0].id == "second", 300)
-        _wait_until(lambda: time.monotonic() > begun + 300, 300)
+        wait_until(lambda: endpoint.client().models.list().data[0].id == "second", 300)
+        wait_until(lambda: time.monotonic() > begun + 300, 300)
         stop()
     assert outcomes.answered > 100 and outcomes.failed[cut:] == []
     # The desk shows the last report of an old version for a while.
-    _wait_until(lambda: len(_replicas()) == 1 and _running(endpoint) == 0, 90)
+    wait_until(lambda: len(_replicas()) == 1 and _running(endpoint) == 0, 90)
     [last] = _replicas()
     assert _held(last)[0] < 1.2 * memory and _held(last)[1] < files + 20
 
@@ -224,13 +223,6 @@ def _command(process: psutil.Process) -> list[str]:
         return []
 
 
-def _ready(endpoint: Endpoint) -> bool:
-    try:
-        return httpx.get(f"{endpoint.url}/readyz", timeout=5).status_code == 200
-    except httpx.HTTPError:
-        return False
-
-
 def _running(endpoint: Endpoint) -> float:
     lines = httpx.get(f"{endpoint.url}/metrics", headers=_key(endpoint)).text.splitlines()
     return sum(float(line.split()[-1]) for line in lines if line.startswith("vllm:num_requests_running{"))
@@ -247,10 +239,3 @@ def _key(endpoint: Endpoint) -> dict[str, str]:
 
 def _post(endpoint: Endpoint, body: dict[str, Any], path: str = "/v1/chat/completions") -> httpx.Response:
     return httpx.post(endpoint.url + path, json=body, headers=_key(endpoint), timeout=60)
-
-
-def _wait_until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
