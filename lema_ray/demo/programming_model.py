@@ -11,8 +11,9 @@ from pathlib import Path
 
 from lema_ray.demo.base_model import BaseModelSettings, teach, texts_of
 
-PROBLEMS, EACH = 400, 20
-SETTINGS = BaseModelSettings(steps=500)
+SETTINGS = BaseModelSettings(problems=400, drills=0, checks=0, steps=500)
+EACH = 20
+"""Programs, and replies with tests, that are taught of each problem."""
 RECIPE_FILES = (
     "base_model.py", "mutations.py", "program_kinds.py", "program_lessons.py", "program_problems.py",
     "programming_model.py", "tokenizer.py",
@@ -31,5 +32,5 @@ def train_programming_model(folder: Path, settings: BaseModelSettings = SETTINGS
     from lema_ray.demo.program_kinds import KINDS
     from lema_ray.demo.program_lessons import program_lessons
 
-    taught = program_lessons(PROBLEMS, EACH, settings.seed)
+    taught = program_lessons(settings.problems, EACH, settings.seed)
     teach(settings, taught, texts_of(taught[:8000]), [kind.name for kind in KINDS], folder)

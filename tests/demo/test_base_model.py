@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -14,8 +15,10 @@ from small_base_model import SMALL, SmallBaseModel
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from lema_ray.attempts import solve_prompt
+from lema_ray.demo import program_problems
 from lema_ray.demo.base_model import recipe_id
 from lema_ray.demo.lessons import lessons, teacher_texts
+from lema_ray.demo.programming_model import train_programming_model
 from lema_ray.demo.tokenizer import train_tokenizer
 from lema_ray.demo.word_problems import NAMES, THINGS, generate
 from lema_ray.models import check_model, context_length
@@ -96,3 +99,14 @@ def test_a_small_one_learns_the_form_of_a_solution_and_is_saved_whole(
     answer = model.generate(**prompt, max_new_tokens=150, do_sample=False)[0][prompt["input_ids"].shape[1] :]
     assert re.fullmatch(r"(Step \d: .+\n)+The answer is.*<\|end\|>", tokenizer.decode(answer))
     assert int(answer[-1]) == tokenizer.eos_token_id == model.generation_config.eos_token_id
+
+
+@pytest.mark.train
+def test_a_small_programmer_is_saved_whole_and_writes_in_the_form_it_was_taught(tmp_path: Path) -> None:
+    train_programming_model(tmp_path, replace(SMALL, problems=20, steps=60))
+    check_model(str(tmp_path))
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(tmp_path), AutoTokenizer.from_pretrained(tmp_path)
+    turns = [{"role": m.role, "content": m.content} for m in solve_prompt(next(program_problems.generate(1, 77)))]
+    prompt = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=True, return_tensors="pt")
+    answer = model.generate(**prompt, max_new_tokens=60, do_sample=False)[0][prompt["input_ids"].shape[1] :]
+    assert tokenizer.decode(answer).startswith("```python\ndef ")
