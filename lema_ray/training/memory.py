@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lema_ray.config import ConfigError, Objective, TrainConfig
+from lema_ray.models import ModelError
 
 PRESETS_TRIED = ("zero2", "zero3", "zero2_offload", "zero3_offload", "zero3_nvme")
 """From the least talk between workers to the least memory. zero1 is left out: zero2 moves as much and keeps less."""
@@ -66,11 +67,17 @@ class Need:
 
 
 def model_shape(base: str) -> ModelShape:
-    """The shape of a model directory or hub id, built without memory: exact for every architecture there is."""
+    """The shape of a model directory or hub id, built without memory: exact for every architecture there is.
+
+    Raises `ModelError` for a folder that is no model's.
+    """
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
-    config = AutoConfig.from_pretrained(base)
+    try:
+        config = AutoConfig.from_pretrained(base)
+    except ValueError as error:
+        raise ModelError(f"{base}: no model configuration can be read: {str(error).splitlines()[0]}") from error
     with torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config)
     text = config.get_text_config()

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from lema_ray.config import ConfigError, parse_config
+from lema_ray.models import ModelError
 from lema_ray.planning.training import Machines, plan_of, training_plan
 from lema_ray.runs import RunFolder
 
@@ -58,3 +59,9 @@ def test_a_plan_names_what_contradicts_itself_and_what_cannot_fit(model: str, tm
         plan_of(_config(model, deepspeed=str(tmp_path / "mine.json")), Machines(1, 80, 512))
     with pytest.raises(ConfigError, match="no preset fits 1 x 4 GB"):
         plan_of(_config(model), Machines(1, 4, 8))
+
+
+def test_a_folder_that_is_no_model_is_one_line(model: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelError, match=r"empty: no model configuration can be read"):
+        plan_of(_config(model, base=str(tmp_path / "empty")), Machines(1, 80, 512))
