@@ -42,6 +42,8 @@ def _answers(model: torch.nn.Module, tokenizer: AutoTokenizer, lesson: Lesson) -
     with torch.no_grad():
         logits = model(torch.tensor([ids])).logits[0]
     verdicts = [tokenizer(text).input_ids[0] for text in VERDICTS]
+    if verdicts[0] == verdicts[1]:
+        raise SystemExit("this model's verdicts begin with the same token: it was not taught these lessons")
     judged = [text.startswith(VERDICTS) for _, text in asked]
     said = [
         max(verdicts, key=lambda token: logits[at - 1, token].item()) if judging else logits[at - 1].argmax().item()
