@@ -56,9 +56,14 @@ def recipe_id(settings: BaseModelSettings) -> str:
     """The cache key of these settings: another one as soon as anything that goes into the model changes."""
     from lema_ray.attempts import INSTRUCTIONS
 
+    return taught_id("word-problems", settings, [INSTRUCTIONS["arithmetic"]], RECIPE_FILES)
+
+
+def taught_id(name: str, settings: BaseModelSettings, prompts: Sequence[str], files: Sequence[str]) -> str:
+    """A cache key of all that goes into a taught model: settings, prompts from elsewhere, files of this folder."""
     here = Path(__file__).parent
-    parts = [repr(asdict(settings)), INSTRUCTIONS["arithmetic"], *((here / n).read_text() for n in RECIPE_FILES)]
-    return f"word-problems-{hashlib.blake2b(chr(31).join(parts).encode(), digest_size=8).hexdigest()}"
+    parts = [repr(asdict(settings)), *prompts, *((here / file).read_text() for file in files)]
+    return f"{name}-{hashlib.blake2b(chr(31).join(parts).encode(), digest_size=8).hexdigest()}"
 
 
 def train_base_model(settings: BaseModelSettings, folder: Path) -> None:

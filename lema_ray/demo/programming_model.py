@@ -5,11 +5,9 @@ It slips in both, so that Sol-Ver has something to learn from. Called by `lema_r
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import asdict
 from pathlib import Path
 
-from lema_ray.demo.base_model import BaseModelSettings, teach, texts_of
+from lema_ray.demo.base_model import BaseModelSettings, taught_id, teach, texts_of
 
 SETTINGS = BaseModelSettings(problems=400, drills=0, checks=0, steps=500)
 EACH = 20
@@ -22,9 +20,10 @@ RECIPE_FILES = (
 
 def recipe_id() -> str:
     """The cache key: another one as soon as anything that goes into the model changes."""
-    here = Path(__file__).parent
-    parts = [repr(asdict(SETTINGS)), *((here / name).read_text() for name in RECIPE_FILES)]
-    return f"programs-{hashlib.blake2b(chr(31).join(parts).encode(), digest_size=8).hexdigest()}"
+    from lema_ray.attempts import INSTRUCTIONS
+    from lema_ray.recipes.solver_prompts import WRITE_TESTS
+
+    return taught_id("programs", SETTINGS, [INSTRUCTIONS["code"], WRITE_TESTS], RECIPE_FILES)
 
 
 def train_programming_model(folder: Path, settings: BaseModelSettings = SETTINGS) -> None:
