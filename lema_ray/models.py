@@ -134,6 +134,12 @@ def _word_problems() -> str:
     return cached_model(recipe_id(settings), lambda folder: train_base_model(settings, folder))
 
 
+def _marked_problems() -> str:
+    from lema_ray.demo.marking_model import recipe_id, train_marking_model
+
+    return cached_model(recipe_id(), train_marking_model)
+
+
 def _programs() -> str:
     from lema_ray.demo.programming_model import recipe_id, train_programming_model
 
@@ -148,6 +154,7 @@ def _smollm2() -> str:
 
 BUILT_IN: dict[str, Callable[[], str]] = {
     "demo/word-problems": _word_problems,
+    "demo/marked-problems": _marked_problems,
     "demo/programs": _programs,
     "smollm2-135m-instruct": _smollm2,
 }

@@ -7,7 +7,7 @@ a student that cannot tell a wrong step from a right one has nothing that learni
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from random import Random
 
@@ -73,7 +73,7 @@ def teacher_texts(count: int, seed: int) -> Iterator[str]:
 def _drill(rng: Random, max_value: int) -> Lesson:
     """Calculations of which only the results are learned: which numbers come next is nothing to know."""
     spans = []
-    for made in (_calculation(rng, max_value) for _ in range(DRILL_LENGTH)):
+    for made in (calculation(rng, max_value) for _ in range(DRILL_LENGTH)):
         spans += [Span(f" {made.left} {made.symbol} {made.right} =", learn=False), Span(f" {made.result};")]
     return Lesson((Message("user", CALCULATE),), tuple(spans))
 
@@ -82,20 +82,22 @@ def _check(rng: Random, max_value: int) -> Lesson:
     """Claims, half of them slips of the kind that students make; only the judgements are learned."""
     spans = []
     for _ in range(DRILL_LENGTH):
-        true = _calculation(rng, max_value)
-        claimed = _slip(rng, true.result) if rng.random() < 0.5 else true.result
+        true = calculation(rng, max_value)
+        claimed = slip(rng, true.result) if rng.random() < 0.5 else true.result
         judgement = " is right;" if claimed == true.result else f" is wrong, it is {true.result};"
         spans += [Span(f" {true.left} {true.symbol} {true.right} = {claimed}", learn=False), Span(judgement)]
     return Lesson((Message("user", CHECK),), tuple(spans))
 
 
-def _slip(rng: Random, value: int) -> int:
+def slip(rng: Random, value: int) -> int:
+    """A result as somebody gets it who slips: a little off, or ten or a hundred."""
     off = rng.choice((1, 1, 2, 3, 5, 10, 10, 20, 100)) * rng.choice((-1, 1))
     return value + off if value + off >= 0 else value - off
 
 
-def _calculation(rng: Random, max_value: int) -> Calculation:
-    symbol = rng.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+def calculation(rng: Random, max_value: int, weights: Mapping[str, int] = WEIGHTS) -> Calculation:
+    """A right calculation with numbers to `max_value`; `weights` say how often each operation comes."""
+    symbol = rng.choices(list(weights), list(weights.values()))[0]
     if symbol in "+-":
         whole = rng.randint(3, max_value)
         part = rng.randint(1, whole - 1)

@@ -12,13 +12,22 @@ from random import Random
 from lema_ray.demo import teacher, teacher_critique, teacher_edits, teacher_lemma
 from lema_ray.demo.diagnosis import diagnose, read_steps
 from lema_ray.demo.grammar import Story, read_story
+from lema_ray.demo.marks import MARK, marked
 from lema_ray.demo.requests import Request, joined, read_request, show_fields
 from lema_ray.demo.wordings import CANNOT, NO_MISTAKE, explain
 from lema_ray.records import Message, content_id
 
 
 def reply(messages: Sequence[Message], as_json: bool = False, error_rate: float = 0.0) -> str:
-    """The teacher's reply to a chat: the same chat always gets the same one. `error_rate` as for `teacher.reply`."""
+    """The teacher's reply to a chat: the same chat always gets the same one. `error_rate` as for `teacher.reply`.
+
+    Asked about a solution with `marks` behind its steps, it marks its own.
+    """
+    said = _reply(messages, as_json, error_rate)
+    return marked(said) if any(MARK in message.content for message in messages) else said
+
+
+def _reply(messages: Sequence[Message], as_json: bool, error_rate: float) -> str:
     last = messages[-1].content if messages and messages[-1].role == "user" else ""
     request = read_request(last)
     rng = Random(content_id(*(message.content for message in messages)))

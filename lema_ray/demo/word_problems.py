@@ -7,9 +7,10 @@ same questions everywhere, and two seeds can be told apart by question id.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
+from lema_ray.demo import marks
 from lema_ray.demo.grammar import CHANGES, DISTRACTIONS, ENDINGS, OPENINGS, Calculation, Change, Story, Template
 from lema_ray.records import Question, content_id
 
@@ -46,10 +47,12 @@ def generate(
     max_value: int = MAX_VALUE,
     distractions: float = 0.5,
     operations: str = "+-*/",
+    marked: bool = False,
 ) -> Iterator[WordProblem]:
     """`count` different word problems. `distractions` is the chance that a story has a sentence that does not matter.
 
-    Raises `ValueError` for settings that cannot be met.
+    With `marked` each step of a worked solution is checked by its inverse (`marks`). Raises `ValueError` for settings
+    that cannot be met.
     """
     _check(min_steps, max_steps, max_value, operations)
     rng, seen = Random(f"word problems {seed}"), set[str]()
@@ -59,11 +62,15 @@ def generate(
         problem = _problem(rng, rng.randint(min_steps, max_steps), max_value, distractions, operations)
         if problem.question.id not in seen:
             seen.add(problem.question.id)
-            yield problem
+            yield _with_marks(problem) if marked else problem
     if len(seen) < count:
         raise ValueError(
             f"word_problems: found only {len(seen)} different questions of {count}; raise max_value or max_steps"
         )
+
+
+def _with_marks(problem: WordProblem) -> WordProblem:
+    return replace(problem, question=replace(problem.question, solution=marks.marked(problem.story.solution)))
 
 
 def _check(min_steps: int, max_steps: int, max_value: int, operations: str) -> None:
