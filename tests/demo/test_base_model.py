@@ -18,10 +18,12 @@ from lema_ray.attempts import solve_prompt
 from lema_ray.demo import program_problems
 from lema_ray.demo.base_model import recipe_id
 from lema_ray.demo.lessons import lessons, teacher_texts
+from lema_ray.demo.marking_model import train_marking_model
 from lema_ray.demo.programming_model import train_programming_model
 from lema_ray.demo.tokenizer import train_tokenizer
 from lema_ray.demo.word_problems import NAMES, THINGS, generate
 from lema_ray.models import check_model, context_length
+from lema_ray.records import Question
 
 TEXTS = [lesson.text for lesson in lessons(2000, 30, 30, 199, 0)] + list(teacher_texts(50, 0))
 TOKENIZER = train_tokenizer(TEXTS, [*NAMES, *THINGS], 199, 512)
@@ -90,23 +92,31 @@ def test_a_small_one_learns_the_form_of_a_solution_and_is_saved_whole(
 ) -> None:
     folder, losses = small_base_model.folder, small_base_model.losses
     assert losses and losses[-1] < 3
-    check_model(str(folder))
     assert context_length(str(folder)) == 512
-    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
-    question = next(generate(1, 77)).question
-    turns = [{"role": m.role, "content": m.content} for m in solve_prompt(question)]
-    prompt = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=True, return_tensors="pt")
-    answer = model.generate(**prompt, max_new_tokens=150, do_sample=False)[0][prompt["input_ids"].shape[1] :]
-    assert re.fullmatch(r"(Step \d: .+\n)+The answer is.*<\|end\|>", tokenizer.decode(answer))
-    assert int(answer[-1]) == tokenizer.eos_token_id == model.generation_config.eos_token_id
+    answer = answer_of(folder, next(generate(1, 77)).question, 150)
+    assert re.fullmatch(r"(Step \d: .+\n)+The answer is.*<\|end\|>", answer)
 
 
 @pytest.mark.train
 def test_a_small_programmer_is_saved_whole_and_writes_in_the_form_it_was_taught(tmp_path: Path) -> None:
     train_programming_model(tmp_path, replace(SMALL, problems=20, steps=60))
-    check_model(str(tmp_path))
-    model, tokenizer = AutoModelForCausalLM.from_pretrained(tmp_path), AutoTokenizer.from_pretrained(tmp_path)
-    turns = [{"role": m.role, "content": m.content} for m in solve_prompt(next(program_problems.generate(1, 77)))]
+    assert answer_of(tmp_path, next(program_problems.generate(1, 77)), 60).startswith("```python\ndef ")
+
+
+@pytest.mark.train
+def test_a_small_one_that_marks_its_steps_is_saved_whole_and_marks_them(tmp_path: Path) -> None:
+    train_marking_model(tmp_path, replace(SMALL, drills=0, checks=0, steps=100))
+    answer = answer_of(tmp_path, next(generate(1, 77)).question, 40)
+    assert re.match(r"Step 1: [^\n]+ Check: \d+ [+*] \d+ is \d+, (right|wrong)\.\n", answer), answer
+
+
+def answer_of(folder: Path, question: Question, tokens: int) -> str:
+    """What a saved model says greedily to a question, in no more than so many tokens."""
+    check_model(str(folder))
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(folder), AutoTokenizer.from_pretrained(folder)
+    turns = [{"role": m.role, "content": m.content} for m in solve_prompt(question)]
     prompt = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=True, return_tensors="pt")
-    answer = model.generate(**prompt, max_new_tokens=60, do_sample=False)[0][prompt["input_ids"].shape[1] :]
-    assert tokenizer.decode(answer).startswith("```python\ndef ")
+    answer = model.generate(**prompt, max_new_tokens=tokens, do_sample=False)[0][prompt["input_ids"].shape[1] :]
+    if len(answer) < tokens:
+        assert int(answer[-1]) == tokenizer.eos_token_id == model.generation_config.eos_token_id
+    return str(tokenizer.decode(answer))
