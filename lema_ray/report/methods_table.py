@@ -9,11 +9,14 @@ from lema_ray.report.formats import count, points
 from lema_ray.report.methods import SHARES, Made, Method
 
 HEAD = (
-    "arm", "asked", "seeds", "right first", "right in the end", "wrong to right", "right to wrong",
+    "arm", "asked", "seeds", "right first, where stated", "right in the end", "wrong to right", "right to wrong",
     "against the first arm", "tokens an answer", "rows", "of them corrections", "tokens learned", "accepted rows",
     "corrector calls a row", "student requests a row", "money a row",
 )  # fmt: skip
-"""`right first` is what is stated before a doubt, or the first draft; of a plain answer it is the answer."""
+"""What is right first is stated before a doubt, or the first draft; of a plain answer it is the answer.
+
+Answers that doubt before they state anything are left out there, and are neither `wrong to right` nor `right to wrong`.
+"""
 
 
 def markdown(lines: Sequence[Method]) -> Iterator[str]:
