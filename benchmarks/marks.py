@@ -11,10 +11,10 @@ import re
 import sys
 from collections import Counter
 
-from pyarrow import dataset
-
 from lema_ray.demo.grammar import Calculation
 from lema_ray.demo.marks import MARK
+from lema_ray.records import GradedQuestion
+from lema_ray.runs import RunFolder
 
 STEP = re.compile(rf"(\d+) ([-+*/]) (\d+) = (\d+)[^\n]*?{MARK}[^\n]*?, (right|wrong)\.")
 
@@ -22,10 +22,9 @@ STEP = re.compile(rf"(\d+) ([-+*/]) (\d+) = (\d+)[^\n]*?{MARK}[^\n]*?, (right|wr
 def main() -> None:
     """Print, for each operation, how many results are right and wrong and what was said of them."""
     seen = Counter[tuple[str, bool, str]]()
-    for batch in dataset.dataset(f"{sys.argv[1]}/collected").to_batches(columns=["attempts"]):
-        for attempts in batch.column("attempts").to_pylist():
-            for attempt in attempts:
-                seen.update(_marks(attempt["attempt"]["text"]))
+    for graded in RunFolder(sys.argv[1]).read_records(GradedQuestion, "collected"):
+        for one in graded.attempts:
+            seen.update(_marks(one.attempt.text))
     for symbol in "+-*/":
         right, slips = ([seen[symbol, true, said] for said in ("right", "wrong")] for true in (True, False))
         print(

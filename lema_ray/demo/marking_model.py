@@ -24,7 +24,7 @@ def recipe_id() -> str:
 
 
 def train_marking_model(folder: Path, settings: BaseModelSettings = SETTINGS) -> None:
-    """Teach a new model and write it to a folder. Prints its progress; some eight minutes of one core."""
+    """Teach a new model and write it to a folder. Prints its progress; ten to fifteen minutes of one core."""
     from lema_ray.demo.homework import homework_lessons
     from lema_ray.demo.lessons import teacher_texts
     from lema_ray.demo.word_problems import NAMES, THINGS

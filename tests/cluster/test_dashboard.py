@@ -82,7 +82,7 @@ def _left_out(dashboard: dict[str, Any]) -> Iterator[str]:
 def _differences(ours: Any, theirs: Any, where: str) -> Iterator[str]:
     if isinstance(ours, dict) and isinstance(theirs, dict):
         for key, value in ours.items():
-            yield from _differences(value, theirs.get(key), f"{where}.{key}")
+            yield from _differences(value, theirs.get(key, "left out"), f"{where}.{key}")
     elif isinstance(ours, list) and isinstance(theirs, list) and len(ours) == len(theirs):
         for number, (one, other) in enumerate(zip(ours, theirs, strict=True)):
             yield from _differences(one, other, f"{where}[{number}]")

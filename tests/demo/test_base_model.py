@@ -117,6 +117,7 @@ def answer_of(folder: Path, question: Question, tokens: int) -> str:
     turns = [{"role": m.role, "content": m.content} for m in solve_prompt(question)]
     prompt = tokenizer.apply_chat_template(turns, add_generation_prompt=True, return_dict=True, return_tensors="pt")
     answer = model.generate(**prompt, max_new_tokens=tokens, do_sample=False)[0][prompt["input_ids"].shape[1] :]
-    if len(answer) < tokens:
+    said = str(tokenizer.decode(answer))
+    if said.endswith("<|end|>"):
         assert int(answer[-1]) == tokenizer.eos_token_id == model.generation_config.eos_token_id
-    return str(tokenizer.decode(answer))
+    return said
